@@ -1,0 +1,256 @@
+/* engine.h - the rules of one run: (state, command, time, randomness) -> (state, effects).
+ *
+ * Pure: no clock, socket, thread, store or global. The caller (shard/) owns an engine_run per run
+ * in memory, passes one command at a time, and then either keeps or drops the outcome:
+ *
+ *   engine_step st;  engine_step_init(&st, ...);
+ *   err *e = engine_signal(run, &st, &args);   // applied in memory when e == NULL
+ *   ... stage st.rows, publish st.tasks once durable, answer with st.reply_err or the response
+ *
+ * An error means refused, nothing changed. A step that succeeded has already changed the run; if
+ * its rows cannot be committed, the run must be freed and loaded again. `st.reply_err` is an error
+ * for the caller of a step that *did* change something (an invalid completion fails the workflow
+ * task).
+ *
+ * Everything a step returns lives in its arena, except blobs: each row holds one reference per blob
+ * that the receiver drops with engine_rows_release.
+ *
+ * Rules come from the behaviour of server 1.32; event order and texts are checked by
+ * tests/conformance.
+ */
+#ifndef PERDURE_ENGINE_ENGINE_H
+#define PERDURE_ENGINE_ENGINE_H
+
+#include "base/err.h"
+#include "base/rng.h"
+#include "proto/pb.gen.h"
+#include "store/store.h"
+
+typedef struct engine_run engine_run;
+
+/* Limits that an operator may set (limit.* dynamic configuration of the original). */
+typedef struct engine_limits {
+  size_t blob_bytes; /* one payload field: input, result, details, failure */
+  size_t memo_bytes;
+  size_t history_bytes, suggest_history_bytes;
+  int64_t history_events, suggest_history_events;
+  int64_t pending; /* activities (children, ...) per run */
+  int64_t signals; /* per run */
+  int32_t buffered_events;
+  size_t buffered_bytes;
+  int64_t ledger_bytes; /* of failures kept beside history, per run */
+} engine_limits;
+
+extern const engine_limits engine_default_limits;
+
+typedef enum engine_task_kind { ENGINE_WORKFLOW_TASK, ENGINE_ACTIVITY_TASK } engine_task_kind;
+
+/* A task that became ready for a worker. */
+typedef struct engine_task {
+  engine_task_kind kind;
+  int64_t id; /* ENGINE_ACTIVITY_TASK: scheduled event id; workflow task: 0 */
+  store_queued queued;
+  int64_t sticky_fallback; /* queue key of the normal queue when `queued` is a sticky one, else 0 */
+} engine_task;
+
+/* What identifies one start of one task: the content of a task token. */
+typedef struct engine_token {
+  int64_t scheduled_id, started_id;
+  int32_t attempt;
+  int64_t started_time_ns;
+} engine_token;
+
+/* The services a step needs from the shard. */
+typedef struct engine_host {
+  void *ctx;
+  const engine_limits *limits;
+  /* Key of a task queue, made on first use. */
+  int64_t (*queue_key)(void *ctx, int64_t ns, span name, engine_task_kind kind, bool sticky);
+  /* Next place in a queue; grows with every call, over restarts too. */
+  int64_t (*next_seq)(void *ctx);
+  /* A fresh run: its key and its id (36 characters, carrying the key), in the arena. */
+  void (*new_run)(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id);
+} engine_host;
+
+typedef struct engine_step {
+  /* given */
+  const engine_host *host;
+  int64_t now_ns;
+  rng *random;
+  arena *arena;
+
+  /* effects */
+  store_row *rows;
+  size_t n_rows, cap_rows;
+  engine_task *tasks;
+  size_t n_tasks, cap_tasks;
+  bool lazy;            /* only tasks started or backoffs ended: may be written with the run's next
+                           commit (at most 100 ms later); nothing else waits for it */
+  bool new_events;      /* history grew */
+  bool closed;          /* the run is closed by this step */
+  err *reply_err;       /* the caller's answer although state changed */
+  engine_run *follower; /* run started by this one in the same transaction (continue-as-new, retry);
+                           its rows and tasks are in follower_step. The shard owns it. */
+  struct engine_step *follower_step;
+} engine_step;
+
+void engine_step_init(engine_step *st, const engine_host *host, int64_t now_ns, rng *random,
+                      arena *a);
+/* Drops the blob references of rows that are not needed any more. */
+void engine_rows_release(store_row *rows, size_t n);
+
+/* --- life --- */
+
+typedef struct engine_start_args {
+  int64_t ns; /* key of the namespace */
+  span ns_name;
+  int64_t run;
+  span run_id;
+  /* Validated and with defaults filled in: policies, timeouts, retry policy, request id. */
+  const pb_StartWorkflowExecutionRequest *request;
+  const pb_SignalWithStartWorkflowExecutionRequest *signal; /* or NULL */
+  int64_t expected_run; /* what `current` names now; 0: nothing */
+} engine_start_args;
+
+/* Makes a run with its first events. The run is the caller's. Cannot be refused. */
+engine_run *engine_start(engine_step *st, const engine_start_args *args);
+
+/* From its rows. DATA_LOSS when they do not decode or contradict each other. */
+MUST_USE err *engine_load(const store_row *row, const store_row *items, size_t n_items, arena *a,
+                          engine_run **ret_run);
+void engine_free(engine_run *run);
+size_t engine_memory_bytes(const engine_run *run);
+/* Checks every invariant of the run; the first that is broken, in words, or NULL. */
+const char *engine_check(const engine_run *run, arena *a);
+
+/* --- reads --- */
+
+typedef struct engine_view {
+  int64_t run, ns;
+  span workflow_id, run_id, first_run_id, request_id, workflow_type, task_queue;
+  span new_run_id; /* of a closed run that continued */
+  int32_t status;  /* WorkflowExecutionStatus */
+  int64_t next_event_id, close_event_batch_id;
+  int64_t completed_wfts, last_completed_started_id;
+  bool wft_pending, wft_started, backoff; /* backoff: the first task is not scheduled yet */
+  int64_t backoff_until_ns;
+  int32_t wft_attempt;
+  int64_t wft_scheduled_id;
+  span sticky_queue; /* p == NULL: none */
+  int64_t sticky_timeout_ns;
+  int64_t start_time_ns, close_time_ns;
+  int64_t history_bytes;
+} engine_view;
+
+/* Spans are valid until the next step or engine_free. */
+void engine_look(const engine_run *run, engine_view *ret_view);
+/* Earliest time at which engine_fire has something to do; 0: never. */
+int64_t engine_next_due_ns(const engine_run *run);
+/* Every task that is ready now (after a load). */
+void engine_ready_tasks(engine_run *run, engine_step *st);
+pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a);
+/* Workflow type, retry policy, ... of the run for a query task or a describe. */
+const pb_store_RunInfo *engine_info(const engine_run *run);
+/* Events of the pending workflow task that are not in history (transient attempts), to be shown to
+ * SDKs after the last event: 0, 1 (scheduled) or 2 (and started) events, encoded as History. */
+span engine_transient_events(const engine_run *run, arena *a);
+
+/* --- time --- */
+
+/* Everything due at st->now_ns: timers, activity timeouts and retries, workflow task timeouts,
+ * backoff, run timeout. Never refused; may have no effect. */
+void engine_fire(engine_run *run, engine_step *st);
+
+/* --- workflow tasks --- */
+
+typedef struct engine_poller {
+  span identity, request_id;
+  const pb_WorkerVersionCapabilities *version; /* or NULL */
+  bool sticky;                                 /* polled a sticky queue */
+} engine_poller;
+
+/* The answer to a workflow task poll, all but history bytes and the sealed token. */
+typedef struct engine_wft {
+  engine_token token;
+  pb_PollWorkflowTaskQueueResponse *response;
+  int64_t history_from_id;  /* first event the worker needs */
+  int64_t history_until_id; /* exclusive, of what is in history rows */
+  span transient;           /* encoded History to append after them, or p == NULL */
+} engine_wft;
+
+/* Hands the pending workflow task to a poller. NOT_FOUND when it is gone or already started (the
+ * shard drops the task and polls on). Lazy. */
+MUST_USE err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
+                               engine_wft *ret_wft);
+/* Takes back a start whose poller vanished before delivery; the task is ready again, as if never
+ * handed out. NOT_FOUND when the start is over. */
+MUST_USE err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *token);
+/* No poller was seen on the sticky queue: offer the pending task to the normal queue instead. */
+void engine_wft_leave_sticky(engine_run *run, engine_step *st);
+/* Forgets the sticky queue (ResetStickyTaskQueue, or its worker shut down). */
+void engine_reset_sticky(engine_run *run, engine_step *st);
+
+/* `ret_next` has response != NULL when return_new_workflow_task made a task at once; `ret_eager`
+ * lists activities to hand to the same worker. Query results are the shard's. */
+typedef struct engine_completion {
+  engine_wft next;
+  pb_RespondWorkflowTaskCompletedResponse *response;
+} engine_completion;
+
+MUST_USE err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *token,
+                                  const pb_RespondWorkflowTaskCompletedRequest *request,
+                                  engine_completion *ret_done);
+MUST_USE err *engine_wft_fail(engine_run *run, engine_step *st, const engine_token *token,
+                              const pb_RespondWorkflowTaskFailedRequest *request);
+/* Whether this token's task is the one in flight (or may still be accepted after a restart). */
+bool engine_wft_is_current(const engine_run *run, const engine_token *token);
+
+/* --- activities --- */
+
+typedef struct engine_activity {
+  engine_token token;
+  pb_PollActivityTaskQueueResponse *response; /* all but the sealed token */
+} engine_activity;
+
+/* As engine_wft_start. `st->lazy` is false for the last permitted attempt: it must be durable
+ * before dispatch. */
+MUST_USE err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_id,
+                                    const engine_poller *p, engine_activity *ret_activity);
+MUST_USE err *engine_activity_unstart(engine_run *run, engine_step *st, const engine_token *token);
+
+/* The activity an operation is about: by token, or by id (token NULL). */
+typedef struct engine_activity_ref {
+  const engine_token *token;
+  span activity_id;
+} engine_activity_ref;
+
+MUST_USE err *engine_activity_complete(engine_run *run, engine_step *st, engine_activity_ref ref,
+                                       span result, span identity,
+                                       const pb_WorkerVersionStamp *version);
+MUST_USE err *engine_activity_fail(engine_run *run, engine_step *st, engine_activity_ref ref,
+                                   const pb_Failure *failure, span identity,
+                                   span last_heartbeat_details,
+                                   const pb_WorkerVersionStamp *version);
+MUST_USE err *engine_activity_cancel(engine_run *run, engine_step *st, engine_activity_ref ref,
+                                     span details, span identity,
+                                     const pb_WorkerVersionStamp *version);
+/* Lazy. */
+MUST_USE err *engine_activity_heartbeat(engine_run *run, engine_step *st, engine_activity_ref ref,
+                                        span details, span identity, bool *ret_cancel_requested);
+
+/* --- messages from outside --- */
+
+typedef struct engine_signal_args {
+  span name, input, identity, request_id;
+  const pb_Header *header;
+  const pb_Link *const *links;
+  size_t n_links;
+} engine_signal_args;
+
+MUST_USE err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args);
+MUST_USE err *engine_request_cancel(engine_run *run, engine_step *st,
+                                    const pb_RequestCancelWorkflowExecutionRequest *request);
+MUST_USE err *engine_terminate(engine_run *run, engine_step *st, span reason, span details,
+                               span identity);
+
+#endif
