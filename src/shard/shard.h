@@ -1,0 +1,154 @@
+/* shard.h - runs in memory, their steps, their commits, and everybody who waits for them.
+ *
+ * One thread owns a shard. A request becomes a `shard_op`: the shard finds or loads the run, lets
+ * the engine take a step, stages its rows, and answers when they are durable:
+ *
+ *   load   the run is in memory (hot, within a byte budget) or its rows are read
+ *   step   engine_*(): state changes in memory, effects are queued
+ *   commit everything staged becomes one store batch as soon as the batch before is durable
+ *   publish replies, tasks to matching, history waiters: never before the newest step they observed
+ *          is durable, reads included
+ *
+ * A step that only starts a task is lazy: it is written with the run's next commit, at the latest
+ * after SHARD_LAZY_NS. When a commit fails, every run changed since is dropped and read again, and
+ * its waiters get the error.
+ *
+ * Pure: time, randomness and deferred calls come from env; storage is store.h.
+ */
+#ifndef PERDURE_SHARD_SHARD_H
+#define PERDURE_SHARD_SHARD_H
+
+#include "base/env.h"
+#include "engine/engine.h"
+#include "store/store.h"
+
+typedef struct shard shard;
+
+#define SHARD_LAZY_NS (100 * NS_PER_MS)
+
+typedef struct shard_config {
+  engine_limits limits;
+  size_t memory_bytes;      /* of runs and history kept in memory */
+  size_t shed_bytes;        /* above this, new starts get RESOURCE_EXHAUSTED */
+  int64_t long_poll_ns;     /* history long poll: 20 s */
+  int64_t poll_ns;          /* task polls: 60 s */
+  int64_t timer_window_ns;  /* how far ahead deadlines are held in memory */
+  size_t queue_window;      /* tasks of one queue held in memory */
+  int32_t buffered_queries; /* per run, on the next workflow task */
+} shard_config;
+
+extern const shard_config shard_default_config;
+
+/* One request under way. The caller embeds it in its own call, fills the first part and keeps it
+ * alive until `done`, which is called exactly once. */
+typedef struct shard_op shard_op;
+struct shard_op {
+  arena *arena; /* the request's; responses and errors are made in it */
+  int64_t ns;   /* key of the namespace: shard_namespace */
+  span ns_name;
+  int64_t deadline_ns; /* env time by which the caller wants an answer; INT64_MAX: none */
+  /* `response` is the method's response message, or NULL with an error. Valid during the call. */
+  void (*done)(shard_op *op, const err *e, const void *response);
+  /* Optional. The op is about to wait long; the shard keeps no reference to the request or to
+   * anything in the arena, and the caller may empty it. */
+  void (*park)(shard_op *op);
+
+  /* The shard's. */
+  struct shard_run *run;
+  list_node node;
+  heap_node timer;
+  uint64_t lsn; /* answer once this is durable */
+  void *state;
+};
+
+typedef struct shard_namespace_info {
+  int64_t key;
+  const pb_store_Namespace *record;
+} shard_namespace_info;
+
+/* Reads namespaces, task queue names and token keys, makes what is missing, then calls ready once
+ * (with an error if the database cannot be used). The store is borrowed. */
+shard *shard_new(env *e, store *s, const shard_config *config,
+                 void (*ready)(void *arg, const err *e), void *arg);
+/* Every waiting op gets UNAVAILABLE; lazy steps are written; then done. */
+void shard_drain(shard *s, void (*done)(void *arg), void *arg);
+void shard_free(shard *s);
+/* env.wake_at's call: fires what is due. */
+void shard_wake(shard *s);
+
+/* --- namespaces --- */
+
+/* NULL when there is none of this name. */
+const shard_namespace_info *shard_namespace(const shard *s, span name);
+const shard_namespace_info *shard_namespace_by_id(const shard *s, span id);
+/* ALREADY_EXISTS (NamespaceAlreadyExistsFailure). Durable when done. op->ns is not used. */
+void shard_register_namespace(shard *s, shard_op *op, const pb_RegisterNamespaceRequest *r);
+
+/* --- requests: validated by the caller (fields present, sizes, defaults filled in) --- */
+
+void shard_start(shard *s, shard_op *op, const pb_StartWorkflowExecutionRequest *r);
+/* `start` is the start that the request stands for, normalised like any other. */
+void shard_signal_with_start(shard *s, shard_op *op,
+                             const pb_SignalWithStartWorkflowExecutionRequest *r,
+                             const pb_StartWorkflowExecutionRequest *start);
+void shard_signal(shard *s, shard_op *op, const pb_SignalWorkflowExecutionRequest *r);
+void shard_request_cancel(shard *s, shard_op *op,
+                          const pb_RequestCancelWorkflowExecutionRequest *r);
+void shard_terminate(shard *s, shard_op *op, const pb_TerminateWorkflowExecutionRequest *r);
+void shard_describe(shard *s, shard_op *op, const pb_DescribeWorkflowExecutionRequest *r);
+void shard_history(shard *s, shard_op *op, const pb_GetWorkflowExecutionHistoryRequest *r,
+                   bool follows_next_run);
+void shard_history_reverse(shard *s, shard_op *op,
+                           const pb_GetWorkflowExecutionHistoryReverseRequest *r);
+void shard_query(shard *s, shard_op *op, const pb_QueryWorkflowRequest *r);
+void shard_reset_sticky(shard *s, shard_op *op, const pb_ResetStickyTaskQueueRequest *r);
+
+void shard_poll_workflow(shard *s, shard_op *op, const pb_PollWorkflowTaskQueueRequest *r);
+void shard_wft_complete(shard *s, shard_op *op, const pb_RespondWorkflowTaskCompletedRequest *r);
+void shard_wft_fail(shard *s, shard_op *op, const pb_RespondWorkflowTaskFailedRequest *r);
+void shard_query_complete(shard *s, shard_op *op, const pb_RespondQueryTaskCompletedRequest *r);
+
+void shard_poll_activity(shard *s, shard_op *op, const pb_PollActivityTaskQueueRequest *r);
+void shard_activity_complete(shard *s, shard_op *op,
+                             const pb_RespondActivityTaskCompletedRequest *r);
+void shard_activity_fail(shard *s, shard_op *op, const pb_RespondActivityTaskFailedRequest *r);
+void shard_activity_cancel(shard *s, shard_op *op, const pb_RespondActivityTaskCanceledRequest *r);
+void shard_activity_heartbeat(shard *s, shard_op *op,
+                              const pb_RecordActivityTaskHeartbeatRequest *r);
+void shard_activity_complete_by_id(shard *s, shard_op *op,
+                                   const pb_RespondActivityTaskCompletedByIdRequest *r);
+void shard_activity_fail_by_id(shard *s, shard_op *op,
+                               const pb_RespondActivityTaskFailedByIdRequest *r);
+void shard_activity_cancel_by_id(shard *s, shard_op *op,
+                                 const pb_RespondActivityTaskCanceledByIdRequest *r);
+void shard_activity_heartbeat_by_id(shard *s, shard_op *op,
+                                    const pb_RecordActivityTaskHeartbeatByIdRequest *r);
+/* Ends the worker's polls with an empty answer at once; forgets its sticky queue. */
+void shard_shutdown_worker(shard *s, shard_op *op, const pb_ShutdownWorkerRequest *r);
+void shard_describe_task_queue(shard *s, shard_op *op, const pb_DescribeTaskQueueRequest *r);
+
+/* The caller has gone: a waiting op ends at once (done with CANCELLED), a task that was matched to
+ * it goes to another poller. Harmless when the op is past waiting. */
+void shard_op_gone(shard *s, shard_op *op);
+
+/* --- beside history: the ledger of attempts (internal for now) --- */
+
+typedef struct shard_attempts {
+  pb_store_AttemptRecord **v; /* oldest first, failures resolved */
+  size_t n;
+} shard_attempts;
+
+/* `response` of op->done is a shard_attempts. */
+void shard_list_attempts(shard *s, shard_op *op, span workflow_id, span run_id,
+                         int64_t scheduled_event_id);
+
+typedef struct shard_stats {
+  uint64_t steps, lazy_steps, batches, batch_steps, commit_failures;
+  uint64_t runs_in_memory, run_bytes, loads, evictions;
+  uint64_t parked_polls, history_waiters, queries;
+  uint64_t backlog; /* tasks ready and not handed out, in memory windows */
+} shard_stats;
+
+void shard_get_stats(const shard *s, shard_stats *ret_stats);
+
+#endif
