@@ -1,7 +1,9 @@
 /* pb.h - protocol buffers: one table-driven codec for every message of the protocol.
  *
  * The build turns proto/ into tables and C structs (pb.gen.h, one struct `pb_<Message>` and one
- * table `pb_<Message>_desc` per message). This is how proto types appear in the structs:
+ * table `pb_<Message>_desc` per message, enums, and one `pb_<Service>_service` per service; the
+ * names are told in tools/proto/gen.py). Users include "proto/pb.gen.h" and depend on proto_dep.
+ * This is how proto types appear in the structs:
  *
  *   every message     first member `pb_head head` (unknown fields, see below)
  *   int, bool, enum   the value (int32_t, int64_t, uint32_t, uint64_t, bool; enums are int32_t);
@@ -16,6 +18,7 @@
  *                     anonymous union of the members
  *   Payloads fields   `span`, kept encoded: payload bytes pass through untouched (validated at
  *                     decode; p == NULL is absent). pb_decode(&pb_Payloads_desc, ...) opens one.
+ *                     Map values and oneof members too.
  *
  * Ownership: decoded messages live in the arena and point into the input, which must outlive them.
  * Encoding reads only. Nothing here is global or locked; any thread.
@@ -40,6 +43,7 @@ typedef struct pb_desc pb_desc; /* table of one message */
 enum {
   PB_MAX_DEPTH = 100,                /* nested messages, as libprotobuf */
   PB_MAX_ELEMENTS = 4 * 1024 * 1024, /* repeated elements and map entries of one whole message */
+  PB_MAX_DECODED_BYTES = 128 << 20,  /* arena memory that one message may take */
 };
 
 /* Full name, e.g. "temporal.api.common.v1.Payload". */
@@ -52,7 +56,8 @@ size_t pb_struct_bytes(const pb_desc *d);
 #define pb_new(a, Name) arena_new((a), pb_##Name)
 
 /* Decodes one message. INVALID_ARGUMENT names the path of the field and what is wrong with it:
- * truncated, wrong wire type, invalid UTF-8, too deep, too many elements. */
+ * truncated, a wire type that does not exist, invalid UTF-8, too deep, too many elements. A field
+ * that comes with another wire type than its own is kept as unknown, as every protobuf does. */
 MUST_USE err *pb_decode(const pb_desc *d, span in, arena *a, void **ret_msg);
 #define PB_DECODE(Name, in, a, ret) pb_decode(&pb_##Name##_desc, (in), (a), (void **)(ret))
 
