@@ -15,6 +15,10 @@ struct arena_block {
 
 void arena_init(arena *a) { *a = (arena)ARENA_INIT; }
 
+void arena_init_sized(arena *a, size_t first_bytes) {
+  *a = (arena){.first_bytes = first_bytes};
+}
+
 static void free_blocks(arena_block *b) {
   while (b) {
     arena_block *next = b->next;
@@ -43,7 +47,8 @@ void arena_reset(arena *a) {
 }
 
 static void add_block(arena *a, size_t need) {
-  size_t size = a->blocks ? MIN(a->total_bytes * 2, (size_t)MAX_BLOCK_BYTES) : FIRST_BLOCK_BYTES;
+  size_t first = a->first_bytes ? a->first_bytes : (size_t)FIRST_BLOCK_BYTES;
+  size_t size = a->blocks ? MIN(a->total_bytes * 2, (size_t)MAX_BLOCK_BYTES) : first;
   size = MAX(size, need);
   arena_block *b = mem_alloc(sizeof *b + size);
   b->next = a->blocks;

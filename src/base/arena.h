@@ -14,6 +14,7 @@ typedef struct arena {
   arena_block *blocks; /* newest first */
   uint8_t *cur, *end;  /* free part of the newest block */
   size_t total_bytes;  /* of all blocks */
+  size_t first_bytes;  /* size of the first block; 0: the default */
 } arena;
 
 #define ARENA_INIT \
@@ -21,6 +22,8 @@ typedef struct arena {
 
 /* Ready to use and without memory until the first allocation. */
 void arena_init(arena *a);
+/* The same, for an arena that will hold about this much. */
+void arena_init_sized(arena *a, size_t first_bytes);
 /* Frees every block; the arena is then as after arena_init. */
 void arena_release(arena *a);
 /* Forgets every allocation but keeps the first block for the next use. */

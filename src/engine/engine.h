@@ -133,6 +133,7 @@ typedef struct engine_view {
   int64_t next_event_id, close_event_batch_id;
   int64_t completed_wfts, last_completed_started_id;
   bool wft_pending, wft_started, backoff; /* backoff: the first task is not scheduled yet */
+  bool unsettled;                         /* engine_settle has something to write */
   int64_t backoff_until_ns;
   int32_t wft_attempt;
   int64_t wft_scheduled_id;
@@ -175,16 +176,20 @@ typedef struct engine_wft {
   pb_PollWorkflowTaskQueueResponse *response;
   int64_t history_from_id;  /* first event the worker needs */
   int64_t history_until_id; /* exclusive, of what is in history rows */
-  span transient;           /* encoded History to append after them, or p == NULL */
+  span unwritten;           /* encoded History to append after them, or p == NULL */
 } engine_wft;
 
 /* Hands the pending workflow task to a poller. NOT_FOUND when it is gone or already started (the
- * shard drops the task and polls on). Lazy. */
+ * shard drops the task and polls on). Usually without rows: the start is kept in memory and written
+ * with whatever is written next, or by engine_settle. */
 MUST_USE err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
                                engine_wft *ret_wft);
 /* Takes back a start whose poller vanished before delivery; the task is ready again, as if never
- * handed out. NOT_FOUND when the start is over. */
+ * handed out. NOT_FOUND when the start is over or already in history. */
 MUST_USE err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *token);
+/* Writes the start of the workflow task if only memory knows it: within SHARD_LAZY_NS of the start,
+ * and before anyone is shown a history or description that must hold it. False: nothing to do. */
+bool engine_settle(engine_run *run, engine_step *st);
 /* No poller was seen on the sticky queue: offer the pending task to the normal queue instead. */
 void engine_wft_leave_sticky(engine_run *run, engine_step *st);
 /* Forgets the sticky queue (ResetStickyTaskQueue, or its worker shut down). */

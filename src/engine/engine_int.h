@@ -1,0 +1,266 @@
+/* engine_int.h - the inside of the engine: the run, its items, and the transaction of one step.
+ *
+ * What is kept is what is stored: `state` and each item's `msg` are decoded from exactly the bytes
+ * of their row. A step works on copies: tx_begin saves `state`, item_edit copies an item, tx_event
+ * collects events. Then either tx_finish encodes the copies into rows and decodes them back, or
+ * tx_rollback forgets them.
+ *
+ *   RunState, items  --copy-->  edits (step arena)  --encode-->  rows  --decode-->  RunState, items
+ */
+#ifndef PERDURE_ENGINE_ENGINE_INT_H
+#define PERDURE_ENGINE_ENGINE_INT_H
+
+#include "base/hash.h"
+#include "base/heap.h"
+#include "base/hmap.h"
+#include "base/list.h"
+#include "engine/engine.h"
+#include "proto/pb_time.h"
+
+/* Item ids: up to ITEM_FIRST_BUFFERED they are event ids. */
+enum { ITEM_FIRST_BUFFERED = 1 << 18, ITEM_FIRST_SIGNAL_REQUEST = 1 << 19 };
+
+typedef struct engine_item {
+  hmap_node by_id, by_name; /* by_name: activity id, timer id or signal request id, per kind */
+  heap_node due_node;
+  list_node buffered; /* ITEM_KIND_BUFFERED: order of arrival */
+  int64_t id;
+  int32_t kind; /* pb_store_ItemKind */
+  int64_t due_ns;
+  store_queued queued;
+  arena arena; /* holds msg */
+  bytes *blob; /* msg points into it */
+  void *msg;   /* kept version; NULL while the item is new */
+
+  /* In a step that touched the item: */
+  void *edit; /* changed copy, in the step's arena */
+  bool touched, deleted;
+  int64_t saved_due_ns;
+  store_queued saved_queued;
+  struct engine_item *next_touched;
+} engine_item;
+
+typedef struct tx_event_node {
+  pb_HistoryEvent *event;
+  struct tx_event_node *next;
+} tx_event_node;
+
+typedef struct tx_events {
+  tx_event_node *first, *last;
+  size_t n;
+} tx_events;
+
+/* One step under way. */
+typedef struct tx {
+  engine_step *st;
+  arena *arena;
+  int64_t now_ns;
+  pb_store_RunState saved;
+  engine_item *touched;
+  tx_events events;   /* have their ids */
+  tx_events buffered; /* wait for tx_flush_buffer or become items */
+  store_queued saved_queued;
+  bool saved_unwritten;
+  int64_t first_event_id;
+  bool active;
+} tx;
+
+struct engine_run {
+  int64_t run, ns;
+  arena info_arena, state_arena;
+  bytes *info_blob, *state_blob;
+  pb_store_RunInfo *info;
+  pb_store_RunState state;
+  hash_key name_key;
+  hmap by_id, by_name;
+  heap due;      /* items only; run_due_ns has the run's own */
+  list buffered; /* BUFFERED items, oldest first */
+  int64_t activities, timers, memory_bytes;
+  store_queued wft_queued; /* of the run row: the pending, not started workflow task */
+  bool inserted;           /* the run row is written or staged */
+  bool start_unwritten;    /* the workflow task's start is known to memory only */
+  arena start_arena;       /* its strings */
+  int64_t expected_run;    /* for the first commit */
+  tx tx;
+};
+
+/* --- run.c: transactions and items --- */
+
+void tx_begin(engine_run *run, engine_step *st);
+/* Every change since tx_begin is forgotten; the transaction goes on, empty. */
+void tx_rollback(engine_run *run);
+/* Ends the transaction: nothing changed. */
+void tx_abandon(engine_run *run);
+/* Ends the transaction: encodes what changed into st->rows. */
+void tx_finish(engine_run *run);
+/* Ends a transaction that changed only what is not stored yet (the start of a task). */
+void tx_end_unwritten(engine_run *run);
+
+engine_run *run_new(int64_t run, int64_t ns);
+/* A new item and its editable message of the kind's type. `name` may be SPAN_NONE. */
+void *item_new(engine_run *run, int64_t id, int32_t kind, span name);
+engine_item *item_by_id(const engine_run *run, int64_t id, int32_t kind);
+engine_item *item_by_name(const engine_run *run, int32_t kind, span name);
+/* The item's message, to read: the step's version if there is one. */
+const void *item_msg(const engine_item *it);
+/* The same, to change: strings of the kept version stay valid until tx_finish. */
+void *item_edit(engine_run *run, engine_item *it);
+void item_set_due(engine_run *run, engine_item *it, int64_t due_ns, store_queued queued);
+void item_delete(engine_run *run, engine_item *it);
+const pb_desc *item_desc(int32_t kind);
+/* Items of a kind by id, in the arena; deleted ones are left out. */
+engine_item **items_sorted(const engine_run *run, int32_t kind, arena *a, size_t *ret_n);
+
+bool run_is_open(const engine_run *run);
+/* Earliest deadline of the run row itself: task timeout, first backoff, run timeout. 0: none. */
+int64_t run_due_ns(const engine_run *run);
+
+/* --- history.c: events --- */
+
+/* A new event with its time and type, in no list yet. `which` is the attributes' field number. */
+pb_HistoryEvent *event_new(tx *t, int32_t type, uint32_t which);
+/* Gives the event the next id. */
+void tx_append(engine_run *run, pb_HistoryEvent *ev);
+/* The event waits while a workflow task is in flight, and is sorted in when the buffer is flushed.
+ */
+void tx_buffer(engine_run *run, pb_HistoryEvent *ev);
+bool run_has_buffered(const engine_run *run);
+void tx_flush_buffer(engine_run *run);
+/* Drops what is buffered, here and in items: the run closes. */
+void tx_drop_buffer(engine_run *run);
+/* At the end of a step: flush if no task is in flight, else keep as items. */
+void tx_settle_buffer(engine_run *run);
+/* Encodes the step's events, adds the row and counts them. */
+void tx_write_events(engine_run *run);
+/* Takes a TimerFired event of this timer back out of the buffer. */
+bool tx_unbuffer_timer(engine_run *run, int64_t started_event_id);
+
+/* EVENT(t, ev, attrs, TYPE, field, Message): declares `ev` and its attributes `attrs`. */
+#define EVENT(t, ev, attrs, TYPE, field, Message)                                              \
+  pb_HistoryEvent *ev = event_new((t), PB_EVENT_TYPE_##TYPE, PB_HistoryEvent_##field##_FIELD); \
+  pb_##Message *attrs = ev->field = pb_new((t)->arena, Message)
+
+/* --- effects --- */
+
+store_row *step_row(engine_step *st);
+void step_task(engine_step *st, engine_task task);
+
+/* --- wft.c: the workflow task --- */
+
+/* Makes sure that a workflow task is pending: a no-op if one is, or while the first backoff runs
+ * and `despite_backoff` is false. */
+void wft_schedule(engine_run *run, bool despite_backoff);
+/* After a message from outside: buffer settled, a task pending. */
+void wft_wake(engine_run *run);
+void wft_fire(engine_run *run);
+/* WorkflowTaskFailed (or not, when transient), next task pending. */
+void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
+                const pb_WorkerVersionStamp *version, span binary_checksum);
+/* Writes the events of a transient task before its outcome is written. */
+void wft_write_transient(engine_run *run);
+void wft_clear(engine_run *run);
+void wft_clear_sticky(engine_run *run);
+bool wft_is_transient(const engine_run *run);
+/* Queue of the normal or sticky kind for the pending task. */
+store_queued wft_place(engine_run *run, bool sticky);
+void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns);
+/* After a crash forgot the start that this valid token speaks of: starts the task as it was. */
+void wft_adopt(engine_run *run, const engine_token *token, span identity);
+/* Writes the Started event of a task that memory alone knows as started. Every step that writes
+ * anything else calls it first. */
+void wft_settle(engine_run *run);
+void wft_fill(engine_run *run, arena *a, bool sticky, engine_wft *ret);
+
+/* --- close.c --- */
+
+/* Appends a close event made by the caller and closes the run. */
+void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event);
+void run_timed_out(engine_run *run);
+/* A run that must end because a limit is passed: Terminated by the server. */
+void run_force_terminate(engine_run *run, span reason, span details);
+
+/* --- start.c --- */
+
+/* The run that follows this one (continue-as-new, retry) in the same transaction. */
+typedef struct follow_args {
+  int32_t initiator;
+  int32_t attempt;
+  int64_t backoff_ns;
+  span workflow_type, input, last_completion_result;
+  pb_TaskQueue *task_queue;
+  int64_t run_timeout_ns, task_timeout_ns;
+  const pb_Header *header;
+  const pb_Memo *memo;
+  const pb_SearchAttributes *search_attributes;
+  const pb_RetryPolicy *retry_policy;
+  const pb_Failure *continued_failure;
+  span run_id;
+  int64_t run;
+} follow_args;
+
+void start_follower(engine_run *run, const follow_args *args);
+
+/* --- backoff.c --- */
+
+typedef struct retry_choice {
+  int32_t retry_state; /* pb RetryState; IN_PROGRESS: retry after delay_ns */
+  int64_t delay_ns;
+} retry_choice;
+
+typedef struct retry_question {
+  const pb_RetryPolicy *policy; /* NULL: RETRY_POLICY_NOT_SET */
+  int32_t attempt;              /* that just ended, from 1 */
+  const pb_Failure *failure;
+  int64_t now_ns, deadline_ns; /* deadline 0: none */
+  bool delay_is_capped;        /* workflows: next_retry_delay is capped by the maximum interval */
+} retry_question;
+
+retry_choice retry_decide(const retry_question *q);
+/* Interval after this attempt by the policy alone; saturates. */
+int64_t retry_interval_ns(const pb_RetryPolicy *policy, int32_t attempt);
+bool failure_is_retryable(const pb_Failure *f, const pb_RetryPolicy *policy);
+
+/* --- activity.c, timer.c, signal.c --- */
+
+/* Command handlers: an error is the text of the WorkflowTaskFailed that follows, with its cause. */
+typedef struct command_ctx {
+  engine_run *run;
+  int64_t completed_event_id;
+  span identity;
+  const pb_RespondWorkflowTaskCompletedRequest *request;
+  bool closed;        /* a close command was applied */
+  bool wake;          /* the next task must follow at once */
+  int32_t fail_cause; /* WorkflowTaskFailedCause of the error returned */
+  bool terminate;     /* the error also terminates the run (oversized payload) */
+  engine_completion *done;
+} command_ctx;
+
+typedef err *command_fn(command_ctx *c, const pb_Command *cmd);
+
+command_fn command_schedule_activity, command_cancel_activity, command_start_timer,
+    command_cancel_timer, command_complete_run, command_fail_run, command_cancel_run,
+    command_continue_as_new, command_record_marker, command_modify_properties;
+
+/* The error of a command, and the cause of the failed task it becomes. */
+MUST_USE err *command_refuse(command_ctx *c, int32_t cause, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Refuses a payload over the blob limit; terminates the run. */
+MUST_USE err *command_check_size(command_ctx *c, size_t bytes, int32_t cause, const char *what);
+
+void activity_fire(engine_run *run, engine_item *it);
+void timer_fire(engine_run *run, engine_item *it);
+void activity_ready_task(engine_run *run, engine_item *it, engine_step *st);
+
+/* --- ledger.c --- */
+
+typedef struct ledger_entry {
+  int32_t attempt, retry_state;
+  int64_t scheduled_time, started_time, ended_time, next_delay;
+  span worker_identity;
+  const pb_Failure *failure;
+} ledger_entry;
+
+/* Adds one ended attempt to the rows of the step. */
+void ledger_add(engine_run *run, int64_t scheduled_id, pb_store_ActivityItem *activity,
+                const ledger_entry *entry);
+
+#endif

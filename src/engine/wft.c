@@ -1,0 +1,413 @@
+/* wft.c - the workflow task: scheduled, started, failed, timed out.
+ *
+ *   none --schedule--> scheduled --start--> started --complete--> none
+ *                        |  ^                 |
+ *    sticky queue silent |  '--- fail, time out (attempt + 1 unless the sticky queue was in use)
+ *                        '-> scheduled on the normal queue
+ *
+ * Attempt 1 is written to history as it happens. A later attempt is transient: its Scheduled and
+ * Started events exist only in what workers are shown (with the ids they would get), until the task
+ * completes. In `state`: scheduled_id 0 is "none", started_id 0 "not started", wft_written false
+ * "transient".
+ */
+#include "engine/engine_int.h"
+
+static const int64_t retry_backoff_first_ns = 5 * NS_PER_SEC;
+static const int64_t retry_backoff_most_ns = 600 * NS_PER_SEC;
+
+bool wft_is_transient(const engine_run *run) {
+  return run->state.wft_scheduled_id && !run->state.wft_written;
+}
+
+/* SDKs report only the first failure of a task and then stay silent, so the timeout that grows is
+ * what spaces the attempts. */
+static int64_t attempt_timeout_ns(const engine_run *run, int32_t attempt) {
+  int64_t more = 0;
+  if (attempt > 3) {
+    int doublings = MIN(attempt - 4, 20);
+    more = MIN(retry_backoff_first_ns << doublings, retry_backoff_most_ns);
+  }
+  return run->info->task_timeout + more;
+}
+
+static span queue_name(const engine_run *run, bool sticky) {
+  return sticky ? run->state.sticky_queue : run->info->started->task_queue->name;
+}
+
+static int32_t run_priority(const engine_run *run) {
+  const pb_Priority *p = run->info->started->priority;
+  return p && p->priority_key ? p->priority_key : 3;
+}
+
+store_queued wft_place(engine_run *run, bool sticky) {
+  const engine_host *h = run->tx.st->host;
+  return (store_queued){
+      .queue = h->queue_key(h->ctx, run->ns, queue_name(run, sticky), ENGINE_WORKFLOW_TASK, sticky),
+      .priority = run_priority(run),
+      .seq = run->state.wft_seq};
+}
+
+static pb_TaskQueue *task_queue(const engine_run *run, arena *a, bool sticky) {
+  pb_TaskQueue *q = pb_new(a, TaskQueue);
+  q->name = queue_name(run, sticky);
+  q->kind = sticky ? PB_TASK_QUEUE_KIND_STICKY : PB_TASK_QUEUE_KIND_NORMAL;
+  if (sticky) q->normal_name = queue_name(run, false);
+  return q;
+}
+
+static void offer(engine_run *run, bool sticky) {
+  run->wft_queued = wft_place(run, sticky);
+  run->state.wft_on_sticky = sticky;
+  store_queued normal = sticky ? wft_place(run, false) : (store_queued){0};
+  step_task(run->tx.st, (engine_task){.kind = ENGINE_WORKFLOW_TASK,
+                                      .queued = run->wft_queued,
+                                      .sticky_fallback = normal.queue});
+}
+
+static pb_HistoryEvent *scheduled_event(engine_run *run, bool sticky) {
+  tx *t = &run->tx;
+  EVENT(t, ev, attrs, WORKFLOW_TASK_SCHEDULED, workflow_task_scheduled_event_attributes,
+        WorkflowTaskScheduledEventAttributes);
+  attrs->task_queue = task_queue(run, t->arena, sticky);
+  attrs->start_to_close_timeout = pb_duration_new(t->arena, run->state.wft_timeout);
+  attrs->attempt = run->state.wft_attempt;
+  return ev;
+}
+
+void wft_schedule(engine_run *run, bool despite_backoff) {
+  pb_store_RunState *s = &run->state;
+  if (!run_is_open(run) || s->wft_scheduled_id) return;
+  if (s->first_backoff_until && !despite_backoff) return;
+  s->first_backoff_until = 0;
+  if (run_has_buffered(run)) {
+    tx_flush_buffer(run);
+    s->wft_attempt = 1;
+  }
+  s->wft_attempt = MAX(s->wft_attempt, 1);
+  s->wft_timeout = attempt_timeout_ns(run, s->wft_attempt);
+  s->wft_scheduled_time = run->tx.now_ns;
+  if (!s->wft_original_time) s->wft_original_time = run->tx.now_ns;
+  s->wft_written = s->wft_attempt == 1;
+  bool sticky = s->wft_written && s->sticky_queue.n > 0;
+  s->wft_scheduled_id = s->next_event_id;
+  if (s->wft_written) tx_append(run, scheduled_event(run, sticky));
+  s->wft_seq = run->tx.st->host->next_seq(run->tx.st->host->ctx);
+  offer(run, sticky);
+}
+
+void wft_wake(engine_run *run) {
+  tx_settle_buffer(run);
+  wft_schedule(run, false);
+}
+
+void wft_clear(engine_run *run) {
+  pb_store_RunState *s = &run->state;
+  s->wft_scheduled_id = s->wft_started_id = 0;
+  s->wft_started_time = s->wft_original_time = 0;
+  s->wft_written = s->wft_on_sticky = false;
+  run->wft_queued = (store_queued){0};
+}
+
+void wft_clear_sticky(engine_run *run) {
+  run->state.sticky_queue = SPAN_NONE;
+  run->state.sticky_timeout = 0;
+}
+
+/* --- start --- */
+
+/* Events arrived after a transient task was scheduled: it becomes a normal one, written now. */
+static void make_normal_if_stale(engine_run *run) {
+  pb_store_RunState *s = &run->state;
+  if (s->wft_written || s->wft_scheduled_id == s->next_event_id) return;
+  s->wft_attempt = 1;
+  s->wft_timeout = attempt_timeout_ns(run, 1);
+  s->wft_scheduled_id = s->next_event_id;
+  s->wft_written = true;
+  tx_append(run, scheduled_event(run, false));
+}
+
+static pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c) {
+  if (!c || !c->build_id.n) return NULL;
+  pb_WorkerVersionStamp *v = pb_new(a, WorkerVersionStamp);
+  v->build_id = c->build_id;
+  v->use_versioning = c->use_versioning;
+  return v;
+}
+
+static void suggest_continue_as_new(engine_run *run, arena *a) {
+  const engine_limits *l = run->tx.st->host->limits;
+  pb_store_RunState *s = &run->state;
+  s->wft_suggest_reasons.v = arena_array(a, int32_t, 2);
+  s->wft_suggest_reasons.n = 0;
+  if (s->history_bytes >= (int64_t)l->suggest_history_bytes) {
+    s->wft_suggest_reasons.v[s->wft_suggest_reasons.n++] =
+        PB_SUGGEST_CONTINUE_AS_NEW_REASON_HISTORY_SIZE_TOO_LARGE;
+  }
+  if (s->next_event_id - 1 >= l->suggest_history_events) {
+    s->wft_suggest_reasons.v[s->wft_suggest_reasons.n++] =
+        PB_SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS;
+  }
+  s->wft_suggest_continue_as_new = s->wft_suggest_reasons.n > 0;
+}
+
+static pb_HistoryEvent *started_event(engine_run *run) {
+  tx *t = &run->tx;
+  pb_store_RunState *s = &run->state;
+  EVENT(t, ev, attrs, WORKFLOW_TASK_STARTED, workflow_task_started_event_attributes,
+        WorkflowTaskStartedEventAttributes);
+  ev->event_time = pb_time_new(t->arena, s->wft_started_time);
+  attrs->scheduled_event_id = s->wft_scheduled_id;
+  attrs->identity = s->wft_identity;
+  attrs->request_id = s->wft_request_id;
+  attrs->history_size_bytes = s->wft_history_bytes;
+  attrs->suggest_continue_as_new = s->wft_suggest_continue_as_new;
+  attrs->suggest_continue_as_new_reasons.v = s->wft_suggest_reasons.v;
+  attrs->suggest_continue_as_new_reasons.n = s->wft_suggest_reasons.n;
+  attrs->worker_version = s->worker_version;
+  return ev;
+}
+
+/* The start is kept in memory (its strings in start_arena) until the run is written next. */
+void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns) {
+  pb_store_RunState *s = &run->state;
+  arena *own = &run->start_arena;
+  arena_reset(own);
+  suggest_continue_as_new(run, own);
+  s->wft_history_bytes = s->history_bytes;
+  s->wft_started_time = now_ns;
+  s->wft_identity = arena_dup(own, p->identity);
+  s->wft_request_id = arena_dup(own, p->request_id);
+  s->worker_version = poller_version(own, p->version);
+  if (!p->sticky && s->sticky_queue.n) wft_clear_sticky(run);
+  s->wft_started_id = s->wft_written ? s->next_event_id : s->wft_scheduled_id + 1;
+  s->wft_on_sticky = false;
+  run->start_unwritten = s->wft_written;
+  run->wft_queued = (store_queued){0};
+}
+
+void wft_settle(engine_run *run) {
+  if (!run->start_unwritten) return;
+  run->start_unwritten = false;
+  ASSERT(run->state.next_event_id == run->state.wft_started_id);
+  tx_append(run, started_event(run));
+}
+
+void wft_write_transient(engine_run *run) {
+  if (run->state.wft_written) return;
+  ASSERT(run->state.next_event_id == run->state.wft_scheduled_id);
+  pb_HistoryEvent *scheduled = scheduled_event(run, false);
+  scheduled->event_time = pb_time_new(run->tx.arena, run->state.wft_scheduled_time);
+  tx_append(run, scheduled);
+  tx_append(run, started_event(run));
+  run->state.wft_written = true;
+}
+
+/* Events of the pending task that are not in history, with the ids they would get. */
+static span unwritten_events(const engine_run *run, arena *a) {
+  const pb_store_RunState *s = &run->state;
+  /* Building an event needs a time and an arena, not a transaction under way. */
+  engine_run view = *run;
+  view.tx = (tx){.arena = a, .now_ns = s->wft_scheduled_time};
+  pb_HistoryEvent *v[2];
+  pb_History h = {0};
+  h.events.v = v;
+  if (!s->wft_written) {
+    v[h.events.n] = scheduled_event(&view, false);
+    v[h.events.n++]->event_id = s->wft_scheduled_id;
+  }
+  if (s->wft_started_id && (run->start_unwritten || !s->wft_written)) {
+    v[h.events.n] = started_event(&view);
+    v[h.events.n++]->event_id = s->wft_started_id;
+  }
+  return h.events.n ? PB_ENCODE(History, &h, a) : SPAN_NONE;
+}
+
+span engine_transient_events(const engine_run *run, arena *a) {
+  if (!wft_is_transient(run) || run->state.wft_scheduled_id != run->state.next_event_id) {
+    return SPAN_NONE;
+  }
+  return unwritten_events(run, a);
+}
+
+void wft_fill(engine_run *run, arena *a, bool sticky, engine_wft *ret) {
+  const pb_store_RunState *s = &run->state;
+  pb_PollWorkflowTaskQueueResponse *r = pb_new(a, PollWorkflowTaskQueueResponse);
+  r->workflow_execution = pb_new(a, WorkflowExecution);
+  r->workflow_execution->workflow_id = run->info->workflow_id;
+  r->workflow_execution->run_id = run->info->run_id;
+  r->workflow_type = run->info->started->workflow_type;
+  r->previous_started_event_id = s->last_completed_started_id;
+  r->started_event_id = s->wft_started_id;
+  r->attempt = s->wft_attempt;
+  r->workflow_execution_task_queue = task_queue(run, a, false);
+  r->scheduled_time = pb_time_new(a, s->wft_scheduled_time);
+  r->started_time = pb_time_new(a, s->wft_started_time);
+  *ret = (engine_wft){.token = {.scheduled_id = s->wft_scheduled_id,
+                                .started_id = s->wft_started_id,
+                                .attempt = s->wft_attempt,
+                                .started_time_ns = s->wft_started_time},
+                      .response = r,
+                      .history_from_id = sticky ? s->last_completed_started_id + 1 : 1,
+                      .history_until_id = s->next_event_id,
+                      .unwritten = unwritten_events(run, a)};
+}
+
+err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
+                      engine_wft *ret_wft) {
+  if (!run_is_open(run) || !run->state.wft_scheduled_id || run->state.wft_started_id) {
+    return ERR(st->arena, NOT_FOUND, "Workflow task not found.");
+  }
+  tx_begin(run, st);
+  make_normal_if_stale(run);
+  if (run->tx.events.n) {
+    tx_finish(run);
+    tx_begin(run, st);
+  }
+  wft_start_now(run, p, run->tx.now_ns);
+  wft_fill(run, st->arena, p->sticky, ret_wft);
+  tx_end_unwritten(run);
+  return NULL;
+}
+
+bool engine_wft_is_current(const engine_run *run, const engine_token *token) {
+  const pb_store_RunState *s = &run->state;
+  if (!run_is_open(run) || !s->wft_scheduled_id || s->wft_scheduled_id != token->scheduled_id ||
+      s->wft_attempt != token->attempt) {
+    return false;
+  }
+  if (s->wft_started_id) {
+    return s->wft_started_id == token->started_id && s->wft_started_time == token->started_time_ns;
+  }
+  /* The start was forgotten in a crash: the answer still counts if nothing took its place. */
+  int64_t would_be = s->wft_written ? s->next_event_id : s->wft_scheduled_id + 1;
+  return would_be == token->started_id && token->started_time_ns > 0;
+}
+
+err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *token) {
+  pb_store_RunState *s = &run->state;
+  bool in_history = s->wft_written && !run->start_unwritten;
+  if (!s->wft_started_id || in_history || !engine_wft_is_current(run, token)) {
+    return ERR(st->arena, NOT_FOUND, "Workflow task not found.");
+  }
+  tx_begin(run, st);
+  s->wft_started_id = 0;
+  s->wft_started_time = 0;
+  run->start_unwritten = false;
+  offer(run, s->sticky_queue.n > 0 && s->wft_written);
+  tx_end_unwritten(run);
+  return NULL;
+}
+
+bool engine_settle(engine_run *run, engine_step *st) {
+  if (!run->start_unwritten) return false;
+  tx_begin(run, st);
+  wft_settle(run);
+  tx_finish(run);
+  return true;
+}
+
+/* --- failure and timeout --- */
+
+/* A task whose worker had the run cached gets another normal attempt elsewhere; otherwise the next
+ * attempt is transient. */
+static void next_attempt(engine_run *run) {
+  pb_store_RunState *s = &run->state;
+  bool was_sticky = s->sticky_queue.n > 0;
+  int32_t attempt = s->wft_attempt;
+  wft_clear(run);
+  wft_clear_sticky(run);
+  s->wft_failures++;
+  s->wft_attempt = was_sticky ? attempt : attempt + 1;
+  wft_schedule(run, true);
+}
+
+void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
+                const pb_WorkerVersionStamp *version, span binary_checksum) {
+  tx *t = &run->tx;
+  pb_store_RunState *s = &run->state;
+  if (s->wft_written) {
+    EVENT(t, ev, attrs, WORKFLOW_TASK_FAILED, workflow_task_failed_event_attributes,
+          WorkflowTaskFailedEventAttributes);
+    attrs->scheduled_event_id = s->wft_scheduled_id;
+    attrs->started_event_id = s->wft_started_id;
+    attrs->cause = cause;
+    attrs->failure = (pb_Failure *)failure;
+    attrs->identity = identity;
+    attrs->worker_version = (pb_WorkerVersionStamp *)version;
+    attrs->binary_checksum = binary_checksum;
+    tx_append(run, ev);
+  }
+  s->last_wft_failed_cause = cause;
+  s->last_wft_timeout_type = 0;
+  s->last_wft_failure = (pb_Failure *)failure;
+  next_attempt(run);
+}
+
+static void timed_out(engine_run *run, int32_t type) {
+  tx *t = &run->tx;
+  pb_store_RunState *s = &run->state;
+  if (s->wft_written) {
+    EVENT(t, ev, attrs, WORKFLOW_TASK_TIMED_OUT, workflow_task_timed_out_event_attributes,
+          WorkflowTaskTimedOutEventAttributes);
+    attrs->scheduled_event_id = s->wft_scheduled_id;
+    attrs->started_event_id = s->wft_started_id;
+    attrs->timeout_type = type;
+    tx_append(run, ev);
+  }
+  s->last_wft_failed_cause = 0;
+  s->last_wft_timeout_type = type;
+  s->last_wft_failure = NULL;
+  next_attempt(run);
+}
+
+void wft_fire(engine_run *run) {
+  pb_store_RunState *s = &run->state;
+  int64_t now = run->tx.now_ns;
+  if (s->first_backoff_until && s->first_backoff_until <= now) {
+    wft_schedule(run, true);
+  } else if (s->wft_started_id && s->wft_started_time + s->wft_timeout <= now) {
+    timed_out(run, PB_TIMEOUT_TYPE_START_TO_CLOSE);
+  } else if (s->wft_on_sticky && s->wft_scheduled_time + s->sticky_timeout <= now) {
+    timed_out(run, PB_TIMEOUT_TYPE_SCHEDULE_TO_START);
+  }
+}
+
+void wft_adopt(engine_run *run, const engine_token *token, span identity) {
+  if (run->state.wft_started_id) return;
+  engine_poller forgotten = {.identity = identity, .sticky = true};
+  wft_start_now(run, &forgotten, token->started_time_ns);
+}
+
+err *engine_wft_fail(engine_run *run, engine_step *st, const engine_token *token,
+                     const pb_RespondWorkflowTaskFailedRequest *r) {
+  if (!engine_wft_is_current(run, token)) {
+    return ERR(st->arena, NOT_FOUND, "Workflow task not found.");
+  }
+  st->lazy = false;
+  tx_begin(run, st);
+  wft_adopt(run, token, r->identity);
+  wft_settle(run);
+  if (r->cause == PB_WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE) {
+    run_force_terminate(run, SPAN("GrpcMessageTooLarge"), SPAN_NONE);
+  } else {
+    wft_failed(run, r->cause, r->failure, r->identity, r->worker_version, r->binary_checksum);
+  }
+  tx_finish(run);
+  return NULL;
+}
+
+void engine_wft_leave_sticky(engine_run *run, engine_step *st) {
+  if (!run_is_open(run) || !run->state.wft_on_sticky || run->state.wft_started_id) return;
+  tx_begin(run, st);
+  offer(run, false);
+  tx_finish(run);
+}
+
+void engine_reset_sticky(engine_run *run, engine_step *st) {
+  if (!run->state.sticky_queue.n) return;
+  st->lazy = false;
+  tx_begin(run, st);
+  if (run->state.wft_on_sticky && !run->state.wft_started_id) offer(run, false);
+  wft_clear_sticky(run);
+  tx_finish(run);
+}
