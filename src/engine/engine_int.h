@@ -14,6 +14,7 @@
 #include "base/heap.h"
 #include "base/hmap.h"
 #include "base/list.h"
+#include "base/uuid.h"
 #include "engine/engine.h"
 #include "proto/pb_time.h"
 
@@ -245,6 +246,11 @@ command_fn command_schedule_activity, command_cancel_activity, command_start_tim
 MUST_USE err *command_refuse(command_ctx *c, int32_t cause, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Refuses a payload over the blob limit; terminates the run. */
 MUST_USE err *command_check_size(command_ctx *c, size_t bytes, int32_t cause, const char *what);
+
+/* Signals a run that has just started (signal-with-start). */
+void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionRequest *r);
+/* NOT_FOUND: the run is closed. */
+err *run_closed_error(arena *a);
 
 void activity_fire(engine_run *run, engine_item *it);
 void timer_fire(engine_run *run, engine_item *it);

@@ -30,10 +30,11 @@ typedef enum rpc_access {
 
 typedef struct rpc_method {
   const char *name; /* "StartWorkflowExecution" */
-  const pb_desc *request, *response;
+  const pb_desc *request, *response; /* NULL: raw bytes, messages are `span` */
   void (*handle)(void *ctx, rpc_call *call); /* NULL: UNIMPLEMENTED */
   rpc_access access;
-  bool long_poll; /* may wait; its latency is not counted with the others */
+  bool long_poll;  /* may wait; its latency is not counted with the others */
+  bool shed_first; /* starts new work: refused before others when memory is short */
 } rpc_method;
 
 typedef struct rpc_service {
@@ -56,6 +57,11 @@ typedef struct rpc_limits {
   size_t max_total_bytes;      /* memory all connections may hold */
   uint32_t max_connections;
   int64_t idle_ns, first_request_ns; /* a connection without a request is closed after */
+  int64_t request_ns;                /* from a request's headers to its end */
+  int64_t answer_ns;                 /* for a client to take an answer */
+  int64_t keepalive_ns;              /* a silent peer gets a PING after, and ... */
+  int64_t keepalive_timeout_ns;      /* ... is gone if it stays silent for this long */
+  size_t gzip_answer_bytes;          /* answers above are compressed if the client accepts it */
 } rpc_limits;
 
 extern const rpc_limits rpc_default_limits;
@@ -69,9 +75,11 @@ MUST_USE err *rpc_server_new(uv_loop_t *loop, const char *ip, int port, const rp
 int rpc_server_port(const rpc_server *s);
 /* Reads certificate files again; an error leaves the ones in use. */
 MUST_USE err *rpc_server_reload_tls(rpc_server *s, arena *a);
-/* Stops accepting, sends GOAWAY, lets calls end; `done` is called when none is left or at the
- * deadline. */
+/* Stops accepting, sends GOAWAY, lets calls end; `done` is called when no connection is left or at
+ * the deadline. Handlers that wait should answer now. */
 void rpc_server_drain(rpc_server *s, int64_t deadline_ms, void (*done)(void *arg), void *arg);
+/* Closes every connection; calls still owed are reported gone. The memory is freed when the loop
+ * has run once more and the last call was answered. */
 void rpc_server_free(rpc_server *s);
 
 /* --- a call --- */
@@ -87,8 +95,8 @@ span rpc_header(const rpc_call *c, const char *name);
  * time the transport answers DEADLINE_EXCEEDED by itself and reports the client gone. */
 int64_t rpc_deadline_ns(const rpc_call *c);
 bool rpc_gone(const rpc_call *c);
-/* Calls fn once, when the client cancels, disconnects or its deadline passes before the answer. fn
- * may answer the call (the answer is dropped). */
+/* Calls fn once, when the client cancels, disconnects or its deadline passes before the answer; at
+ * once if it has gone already. fn may answer the call (the answer is dropped). */
 void rpc_on_gone(rpc_call *c, void (*fn)(rpc_call *c, void *arg), void *arg);
 /* Frees the request and its arena while the call waits, so that it costs at most 2 KiB. */
 void rpc_park(rpc_call *c);

@@ -1,0 +1,84 @@
+/* signal.c - messages from outside: signals, cancel requests. */
+#include "engine/engine_int.h"
+
+err *run_closed_error(arena *a) {
+  err *e = ERR(a, NOT_FOUND, "workflow execution already completed");
+  e->detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
+  return e;
+}
+
+static void remember_request(engine_run *run, span request_id) {
+  if (!request_id.n || item_by_name(run, PB_ITEM_KIND_SIGNAL_REQUEST, request_id)) return;
+  int64_t id = ITEM_FIRST_SIGNAL_REQUEST + run->state.next_signal_request++;
+  pb_store_SignalRequestItem *it = item_new(run, id, PB_ITEM_KIND_SIGNAL_REQUEST, request_id);
+  it->request_id = request_id;
+}
+
+static pb_HistoryEvent *signaled_event(engine_run *run, const engine_signal_args *args) {
+  tx *t = &run->tx;
+  EVENT(t, ev, attrs, WORKFLOW_EXECUTION_SIGNALED, workflow_execution_signaled_event_attributes,
+        WorkflowExecutionSignaledEventAttributes);
+  attrs->signal_name = args->name;
+  attrs->input = args->input;
+  attrs->identity = args->identity;
+  attrs->header = (pb_Header *)args->header;
+  attrs->request_id = args->request_id;
+  ev->links.v = (pb_Link **)(uintptr_t)args->links;
+  ev->links.n = args->n_links;
+  run->state.signal_count++;
+  return ev;
+}
+
+void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionRequest *r) {
+  engine_signal_args args = {.name = r->signal_name,
+                             .input = r->signal_input,
+                             .identity = r->identity,
+                             .request_id = r->request_id,
+                             .header = r->header,
+                             .links = (const pb_Link *const *)r->links.v,
+                             .n_links = r->links.n};
+  remember_request(run, r->request_id);
+  tx_append(run, signaled_event(run, &args));
+}
+
+err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args) {
+  if (args->request_id.n && item_by_name(run, PB_ITEM_KIND_SIGNAL_REQUEST, args->request_id)) {
+    return NULL;
+  }
+  if (!run_is_open(run)) return run_closed_error(st->arena);
+  if (run->state.signal_count >= st->host->limits->signals) {
+    return ERR(st->arena, INVALID_ARGUMENT, "exceeded workflow execution limit for signal events");
+  }
+  st->lazy = false;
+  tx_begin(run, st);
+  wft_settle(run);
+  remember_request(run, args->request_id);
+  tx_buffer(run, signaled_event(run, args));
+  wft_wake(run);
+  tx_finish(run);
+  return NULL;
+}
+
+err *engine_request_cancel(engine_run *run, engine_step *st,
+                           const pb_RequestCancelWorkflowExecutionRequest *r) {
+  /* Cancelling is idempotent, and what has ended needs no cancelling. */
+  if (!run_is_open(run) || run->state.cancel_requested) return NULL;
+  st->lazy = false;
+  tx_begin(run, st);
+  wft_settle(run);
+  tx *t = &run->tx;
+  EVENT(t, ev, attrs, WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+        workflow_execution_cancel_requested_event_attributes,
+        WorkflowExecutionCancelRequestedEventAttributes);
+  attrs->cause = r->reason;
+  attrs->identity = r->identity;
+  ev->links.v = r->links.v;
+  ev->links.n = r->links.n;
+  run->state.cancel_requested = true;
+  run->state.cancel_request_id = r->request_id;
+  tx_buffer(run, ev);
+  tx_settle_buffer(run);
+  wft_schedule(run, true);
+  tx_finish(run);
+  return NULL;
+}
