@@ -1,0 +1,106 @@
+/* api.h - the services that clients call: one table of methods, one small function per method.
+ *
+ * A handler checks its request, fills in defaults and hands it to the shard; the shard answers the
+ * call when what it says is durable. Every method of the protocol has a row in table.c; one without
+ * a handler answers UNIMPLEMENTED. All on the loop's thread.
+ */
+#ifndef PERDURE_RPC_HANDLERS_API_H
+#define PERDURE_RPC_HANDLERS_API_H
+
+#include "rpc/handlers/check.h"
+#include "rpc/rpc.h"
+#include "shard/shard.h"
+
+typedef struct api api;
+
+typedef struct api_config {
+  engine_limits limits;
+  const char *server_version; /* of the protocol's server that clients may take us for */
+} api_config;
+
+/* Borrows the shard and the env. */
+api *api_new(shard *s, env *e, const api_config *config);
+/* For rpc_server_new; valid until api_free. */
+const rpc_service *api_services(const api *a, size_t *ret_n);
+void api_free(api *a);
+
+/* --- for the handlers --- */
+
+/* One call being looked at; gone when the handler returns. */
+typedef struct ask {
+  api *api;
+  rpc_call *call;
+  arena *arena;
+  const void *request;
+  const shard_namespace_info *ns; /* NULL: the method has none, or the token says which */
+  checker check;
+} ask;
+
+/* Either an error, or the call was or will be answered. */
+typedef err *(*api_handler)(ask *k);
+
+typedef enum api_flags {
+  API_LONG_POLL = 1,
+  API_NAMES_NAMESPACE = 2, /* its namespace field is a subject, not a place: no lookup */
+} api_flags;
+
+typedef struct api_row {
+  const char *method;
+  rpc_access access;
+  api_handler handle; /* NULL: not built */
+  unsigned flags;
+} api_row;
+
+extern const api_row api_workflow_rows[], api_operator_rows[], api_health_rows[];
+extern const size_t api_workflow_row_count, api_operator_row_count, api_health_row_count;
+
+shard *ask_shard(const ask *k);
+const api_config *ask_config(const ask *k);
+/* The op for the one shard_* call of this handler; answers the call when done. */
+shard_op *ask_op(ask *k);
+/* The same, with the answer made from the shard's by `map`, which may use op->arena. */
+typedef const void *(*api_map)(arena *a, const void *response, const void *arg);
+shard_op *ask_op_mapped(ask *k, api_map map, const void *arg);
+/* Answers at once. */
+err *ask_reply(ask *k, const void *response);
+/* NOT_FOUND with NamespaceNotFoundFailure. */
+err *api_namespace_not_found(arena *a, span name);
+
+/* system.c */
+err *api_get_system_info(ask *k);
+err *api_get_cluster_info(ask *k);
+err *api_health_check(ask *k);
+/* namespace.c */
+err *api_register_namespace(ask *k);
+err *api_describe_namespace(ask *k);
+err *api_list_namespaces(ask *k);
+/* workflow.c */
+err *api_start_workflow(ask *k);
+err *api_signal_with_start(ask *k);
+err *api_signal(ask *k);
+err *api_request_cancel(ask *k);
+err *api_terminate(ask *k);
+err *api_describe(ask *k);
+err *api_history(ask *k);
+err *api_history_reverse(ask *k);
+err *api_query(ask *k);
+err *api_reset_sticky(ask *k);
+/* worker.c */
+err *api_poll_workflow(ask *k);
+err *api_poll_activity(ask *k);
+err *api_wft_complete(ask *k);
+err *api_wft_fail(ask *k);
+err *api_query_complete(ask *k);
+err *api_shutdown_worker(ask *k);
+err *api_describe_task_queue(ask *k);
+/* activity.c */
+err *api_activity_complete(ask *k);
+err *api_activity_fail(ask *k);
+err *api_activity_cancel(ask *k);
+err *api_activity_heartbeat(ask *k);
+err *api_activity_complete_by_id(ask *k);
+err *api_activity_fail_by_id(ask *k);
+err *api_activity_cancel_by_id(ask *k);
+err *api_activity_heartbeat_by_id(ask *k);
+
+#endif

@@ -1,0 +1,73 @@
+/* check.h - what a request has to look like before a shard sees it, and the defaults that are
+ * filled in. Texts and their order are those of server 1.32 (tests/conformance records them).
+ *
+ * Pure: no clock, socket or loop, so that the simulator checks its requests with the same code.
+ * Every error is INVALID_ARGUMENT unless said; normalised copies and errors live in the arena.
+ */
+#ifndef PERDURE_RPC_HANDLERS_CHECK_H
+#define PERDURE_RPC_HANDLERS_CHECK_H
+
+#include "engine/engine.h"
+#include "proto/pb.gen.h"
+
+enum {
+  CHECK_ID_BYTES = 1000, /* ids and names */
+  CHECK_BUILD_ID_BYTES = 255,
+  CHECK_FAIRNESS_KEY_BYTES = 64,
+  CHECK_LINKS = 10,
+  CHECK_LINK_BYTES = 4000,
+  CHECK_PAGE_EVENTS = 256, /* largest page of history */
+};
+
+/* What checks need to know of their surroundings. */
+typedef struct checker {
+  arena *arena;
+  const engine_limits *limits;
+  rng *random; /* for request ids that were left out */
+  span ns_name;
+} checker;
+
+/* --- parts --- */
+
+MUST_USE err *check_execution(const checker *k, const pb_WorkflowExecution *execution);
+MUST_USE err *check_identity(const checker *k, span identity);
+/* One payload field against the blob limit. */
+MUST_USE err *check_blob(const checker *k, size_t n_bytes);
+/* NULL when the duration can be used, else what is wrong with it. Lengths over 100 years are cut
+ * to that, in a copy that replaces *d. */
+const char *check_duration(const checker *k, pb_Duration **d);
+/* Fills in what is zero; the copy replaces *policy. NULL is no policy. */
+MUST_USE err *check_retry_policy(const checker *k, pb_RetryPolicy **policy);
+/* `partition` also allows the reserved names of a queue's partitions. The copy has its kind set. */
+MUST_USE err *check_task_queue(const checker *k, bool partition, pb_TaskQueue **queue);
+MUST_USE err *check_links(const checker *k, const pb_list_Link *links);
+MUST_USE err *check_priority(const checker *k, const pb_Priority *priority);
+/* None are defined yet: every name is refused. */
+MUST_USE err *check_search_attributes(const checker *k, const pb_SearchAttributes *attributes);
+MUST_USE err *check_worker_version(const checker *k, bool use_versioning, span build_id,
+                                   const pb_WorkerDeploymentOptions *options,
+                                   const pb_TaskQueue *queue);
+
+/* --- starts --- */
+
+/* A copy with every default filled in. UNIMPLEMENTED names a field that would change behaviour and
+ * is not built. */
+MUST_USE err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
+                          pb_StartWorkflowExecutionRequest **ret_start);
+/* The start that the request stands for, and a copy with its request id set. */
+MUST_USE err *check_signal_with_start(const checker *k,
+                                      const pb_SignalWithStartWorkflowExecutionRequest *r,
+                                      pb_SignalWithStartWorkflowExecutionRequest **ret_request,
+                                      pb_StartWorkflowExecutionRequest **ret_start);
+
+/* --- what the answers of workers carry --- */
+
+/* An activity's failure as a worker reports it. */
+MUST_USE err *check_activity_failure(const checker *k, const pb_Failure *failure);
+/* A failure made by the server itself, e.g. "Complete result exceeds size limit.". */
+pb_Failure *failure_of_server(arena *a, const char *message, bool non_retryable);
+/* The failure itself while it is within the blob limit, else one of the server that says so, with
+ * as much of the chain as fits half a mebibyte as its cause. */
+pb_Failure *failure_within_limit(const checker *k, pb_Failure *failure);
+
+#endif

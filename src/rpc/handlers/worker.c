@@ -1,0 +1,106 @@
+#include "rpc/handlers/api.h"
+
+static const int64_t min_poll_ns = 2 * NS_PER_SEC;
+
+static err *check_poll_time(ask *k) {
+  int64_t deadline = rpc_deadline_ns(k->call);
+  if (deadline == INT64_MAX) {
+    return ERR(k->arena, INVALID_ARGUMENT, "Context timeout is not set.");
+  }
+  if (deadline - (int64_t)uv_hrtime() < min_poll_ns) {
+    return ERR(k->arena, FAILED_PRECONDITION, "Context timeout is too short.");
+  }
+  return NULL;
+}
+
+static err *check_capabilities(ask *k, const pb_WorkerVersionCapabilities *can,
+                               const pb_WorkerDeploymentOptions *options, const pb_TaskQueue *q) {
+  return check_worker_version(&k->check, can && can->use_versioning,
+                              can ? can->build_id : SPAN_NONE, options, q);
+}
+
+err *api_poll_workflow(ask *k) {
+  const pb_PollWorkflowTaskQueueRequest *q = k->request;
+  pb_PollWorkflowTaskQueueRequest *p = pb_new(k->arena, PollWorkflowTaskQueueRequest);
+  TRY(check_poll_time(k));
+  TRY(check_identity(&k->check, q->identity));
+  TRY(check_capabilities(k, q->worker_version_capabilities, q->deployment_options, q->task_queue));
+  *p = *q;
+  TRY(check_task_queue(&k->check, false, &p->task_queue));
+  shard_poll_workflow(ask_shard(k), ask_op(k), p);
+  return NULL;
+}
+
+err *api_poll_activity(ask *k) {
+  const pb_PollActivityTaskQueueRequest *q = k->request;
+  pb_PollActivityTaskQueueRequest *p = pb_new(k->arena, PollActivityTaskQueueRequest);
+  *p = *q;
+  TRY(check_poll_time(k));
+  TRY(check_task_queue(&k->check, false, &p->task_queue));
+  TRY(check_identity(&k->check, q->identity));
+  TRY(check_capabilities(k, q->worker_version_capabilities, q->deployment_options, q->task_queue));
+  shard_poll_activity(ask_shard(k), ask_op(k), p);
+  return NULL;
+}
+
+err *api_wft_complete(ask *k) {
+  const pb_RespondWorkflowTaskCompletedRequest *q = k->request;
+  const pb_WorkerVersionStamp *stamp = q->worker_version_stamp;
+  const pb_TaskQueue *sticky =
+      q->sticky_attributes ? q->sticky_attributes->worker_task_queue : NULL;
+  TRY(check_identity(&k->check, q->identity));
+  TRY(check_worker_version(&k->check, stamp && stamp->use_versioning,
+                           stamp ? stamp->build_id : SPAN_NONE, q->deployment_options, sticky));
+  if (q->intermediate_page || q->page_number) {
+    return ERR(k->arena, UNIMPLEMENTED,
+               "page_number: this server takes the completion of a workflow task in one request");
+  }
+  shard_wft_complete(ask_shard(k), ask_op(k), q);
+  return NULL;
+}
+
+err *api_wft_fail(ask *k) {
+  const pb_RespondWorkflowTaskFailedRequest *q = k->request;
+  pb_RespondWorkflowTaskFailedRequest *f = pb_new(k->arena, RespondWorkflowTaskFailedRequest);
+  TRY(check_identity(&k->check, q->identity));
+  *f = *q;
+  f->failure = failure_within_limit(&k->check, q->failure);
+  shard_wft_fail(ask_shard(k), ask_op(k), f);
+  return NULL;
+}
+
+err *api_query_complete(ask *k) {
+  const pb_RespondQueryTaskCompletedRequest *q = k->request;
+  const err *too_large = check_blob(&k->check, q->query_result.n);
+  if (too_large) {
+    pb_RespondQueryTaskCompletedRequest *f = pb_new(k->arena, RespondQueryTaskCompletedRequest);
+    f->task_token = q->task_token;
+    f->namespace = q->namespace;
+    f->completed_type = PB_QUERY_RESULT_TYPE_FAILED;
+    f->error_message = span_cstr(too_large->what);
+    q = f;
+  }
+  shard_query_complete(ask_shard(k), ask_op(k), q);
+  return NULL;
+}
+
+err *api_shutdown_worker(ask *k) {
+  shard_shutdown_worker(ask_shard(k), ask_op(k), k->request);
+  return NULL;
+}
+
+err *api_describe_task_queue(ask *k) {
+  const pb_DescribeTaskQueueRequest *q = k->request;
+  pb_DescribeTaskQueueRequest *d = pb_new(k->arena, DescribeTaskQueueRequest);
+  *d = *q;
+  TRY(check_task_queue(&k->check, true, &d->task_queue));
+  if (d->api_mode == PB_DESCRIBE_TASK_QUEUE_MODE_ENHANCED) {
+    return ERR(k->arena, UNIMPLEMENTED,
+               "api_mode: this server describes a task queue only in the mode UNSPECIFIED yet");
+  }
+  if (d->task_queue_type == PB_TASK_QUEUE_TYPE_UNSPECIFIED) {
+    d->task_queue_type = PB_TASK_QUEUE_TYPE_WORKFLOW;
+  }
+  shard_describe_task_queue(ask_shard(k), ask_op(k), d);
+  return NULL;
+}
