@@ -23,7 +23,7 @@ void json_put_string(buf *out, span s) {
       buf_add(out, span_of(escape, sizeof escape));
     }
   }
-  buf_add(out, span_of(s.p + done, s.n - done));
+  if (done < s.n) buf_add(out, span_of(s.p + done, s.n - done));
   buf_addb(out, '"');
 }
 

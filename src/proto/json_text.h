@@ -31,7 +31,8 @@ const char *json_get_timestamp(span text, int64_t *ret_seconds, int32_t *ret_nan
 const char *json_put_duration(buf *out, int64_t seconds, int32_t nanos);
 const char *json_get_duration(span text, int64_t *ret_seconds, int32_t *ret_nanos);
 
-/* One path of a FieldMask: some_field.inner_name against someField.innerName. */
+/* One path of a FieldMask: some_field.inner_name against someField.innerName. Written without
+ * quotes or escapes. */
 const char *json_put_mask_path(buf *out, span path);
 const char *json_get_mask_path(span text, arena *a, span *ret);
 

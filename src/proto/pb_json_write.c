@@ -227,14 +227,15 @@ static bool write_struct_value(json_out *w, const pb_desc *desc, const pb_Value 
 }
 
 static bool write_mask(json_out *w, const pb_desc *desc, const pb_FieldMask *mask) {
-  buf_addb(w->to, '"');
-  for (size_t i = 0; i < mask->paths.n; i++) {
-    if (i > 0) buf_addb(w->to, ',');
-    const char *problem = json_put_mask_path(w->to, mask->paths.v[i]);
-    if (problem) return fail(w, desc, problem);
+  buf text = BUF_INIT;
+  const char *problem = NULL;
+  for (size_t i = 0; i < mask->paths.n && !problem; i++) {
+    if (i > 0) buf_addb(&text, ',');
+    problem = json_put_mask_path(&text, mask->paths.v[i]);
   }
-  buf_addb(w->to, '"');
-  return true;
+  if (!problem) json_put_string(w->to, buf_span(&text));
+  buf_release(&text);
+  return problem ? fail(w, desc, problem) : true;
 }
 
 static bool write_time(json_out *w, const pb_desc *desc, const void *msg) {
@@ -273,8 +274,9 @@ static bool has_shorthand(json_out *w, const pb_Payload *p) {
   if (span_eq(encoding, SPAN("json/plain"))) {
     return p->metadata.n == 1 && is_json(w, p->data, 0);
   }
-  return span_eq(encoding, SPAN("json/protobuf")) && p->metadata.n == 2 &&
-         metadata_value(p, "messageType").n && is_json(w, p->data, '{');
+  span type = metadata_value(p, "messageType");
+  return span_eq(encoding, SPAN("json/protobuf")) && p->metadata.n == 2 && type.n &&
+         pb_utf8_valid_bytes(type) == type.n && is_json(w, p->data, '{');
 }
 
 /* JSON text without its whitespace. */
