@@ -1,0 +1,78 @@
+"""Turns a raw record into one that can be compared: only fields on the allow-list change."""
+
+import base64
+import math
+import re
+
+from .allow import rule_for
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"^2\d{3}-\d\d-\d\dT[\d:.]+Z$")
+DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
+
+
+class Normaliser:
+    def __init__(self, scenario, names=()):
+        self.scenario = scenario
+        self.names = list(names)
+        self.ids = {}
+        self.used = set()
+
+    def record(self, steps):
+        return [[label, self._value(value, [label], label)] for label, value in steps]
+
+    def _value(self, value, path, place):
+        if isinstance(value, dict):
+            out = {}
+            for key, item in value.items():
+                rule = rule_for(self.scenario, ".".join(path + [key]))
+                if rule is None or rule.kind != "advice":
+                    name = self._text(key)
+                    out[name] = self._value(item, path + [key], f"{place}.{name}")
+            return out
+        if isinstance(value, list):
+            return [self._value(v, path, f"{place}.{i}") for i, v in enumerate(value)]
+        if isinstance(value, str):
+            value = self._text(value)
+        rule = rule_for(self.scenario, ".".join(path))
+        if rule is None:
+            return value
+        self.used.add(rule)
+        return getattr(self, "_" + rule.kind)(value, place)
+
+    def _text(self, text):
+        for raw, name in self.names:
+            text = text.replace(raw, name)
+        return text
+
+    def _id(self, value, place):
+        def name(match):
+            return f"<{self.ids.setdefault(match.group(), place)}>"
+
+        return UUID.sub(name, value) if isinstance(value, str) else value
+
+    def _payload(self, value, place):
+        try:
+            text = base64.b64decode(value).decode()
+        except ValueError:
+            return value
+        return self._id(text, place) if UUID.search(text) else value
+
+    def _time(self, value, place):
+        return "<time>" if isinstance(value, str) and TIME.match(value) else value
+
+    def _token(self, value, place):
+        return "<token>" if value else value
+
+    def _number(self, value, place):
+        return "<number>"
+
+    def _opaque(self, value, place):
+        return "<any>"
+
+    def _spaces(self, value, place):
+        return value.replace("\u00a0", " ")
+
+    def _inexact(self, value, place):
+        match = DURATION.match(str(value))
+        return f"<up to {math.ceil(float(match.group(1)))}s>" if match else value
