@@ -1,15 +1,19 @@
 """The allow-list: the only fields of a record that may differ, each with its reason.
 
-A path is the end of a dotted path of field names, list positions left out. Kinds:
+A path is the end of a dotted path of field names, list positions left out; (key) stands for the
+keys of a map. Kinds:
   id        the UUIDs inside the text are named after the first place they appear, so that it is
             still compared which ids are equal
   time      a time must be present, not equal
   token     opaque bytes must be present, not equal
   number    a number must be present, not equal
-  inexact   a duration that depends on the clock: compared rounded up to whole seconds
+  inexact   a duration that depends on the clock when it is no whole number of seconds: then
+            compared rounded up
+  rounded   a duration compared to a hundredth of a second
   payload   base64 whose decoded text holds UUIDs, treated as id
   opaque    anything must be present, not equal
   advice    may be there or not
+  unordered a list compared as a set
   spaces    text in which a no-break space counts as a space
 """
 
@@ -55,7 +59,7 @@ RULES = [
     Rule("activity_task_started_event_attributes.request_id", "id", REQUEST_ID),
     Rule("start_request_id", "id", REQUEST_ID),
     Rule("create_request_id", "id", REQUEST_ID),
-    Rule("request_id_infos.*", "id", REQUEST_ID, "start_without_request_id"),
+    Rule("request_id_infos.(key)", "id", REQUEST_ID),
     Rule("cluster_id", "id", "every cluster makes up its own"),
     Rule("namespace_info.id", "id", "every cluster makes up its own"),
     Rule("event_time", "time", CLOCK),
@@ -83,6 +87,27 @@ RULES = [
         "from attempt 4 on the original adds jitter; the scenario notes the range",
         "task_attempt_grows",
     ),
+    Rule(
+        "current_retry_interval",
+        "rounded",
+        "the original takes the difference of two clock readings, some microseconds too long",
+    ),
+    Rule(
+        "first_workflow_task_backoff",
+        "inexact",
+        "what is left of the second that must lie between two runs",
+    ),
+    Rule("core_used_flags", "unordered", "the SDK writes them in no order", "sdk_*"),
+    Rule("sdk_version", "opaque", "the version of the SDK under the driver", "sdk_*"),
+    Rule("stack_trace", "opaque", "paths and lines of the Python installation", "sdk_*"),
+    Rule("task_queue.name", "id", "the SDK makes up the name of its sticky queue", "sdk_*"),
+    Rule(
+        "workflow_execution_signaled_event_attributes.request_id",
+        "id",
+        "made up by the SDK",
+        "sdk_*",
+    ),
+    Rule("data.payloads.data", "opaque", "holds times of the SDK's clock", "sdk_local_activity"),
     Rule("expire_time", "time", CLOCK),
     Rule("task_token", "token", TOKEN),
     Rule("next_page_token", "token", TOKEN),

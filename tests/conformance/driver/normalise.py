@@ -1,14 +1,28 @@
 """Turns a raw record into one that can be compared: only fields on the allow-list change."""
 
 import base64
+import hashlib
 import math
 import re
 
 from .allow import rule_for
 
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UUID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b"
+)
 TIME = re.compile(r"^2\d{3}-\d\d-\d\dT[\d:.]+Z$")
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
+
+
+LONG_TEXT = 500
+
+
+def shortened(value):
+    """Long text as its beginning and a digest of the whole, so that recordings stay readable."""
+    if not isinstance(value, str) or len(value) <= LONG_TEXT:
+        return value
+    digest = hashlib.sha256(value.encode()).hexdigest()[:16]
+    return f"{value[:80]}… ({len(value)} characters, sha256 {digest})"
 
 
 class Normaliser:
@@ -27,18 +41,25 @@ class Normaliser:
             for key, item in value.items():
                 rule = rule_for(self.scenario, ".".join(path + [key]))
                 if rule is None or rule.kind != "advice":
-                    name = self._text(key)
+                    name = self._key(self._text(key), path, place)
                     out[name] = self._value(item, path + [key], f"{place}.{name}")
             return out
         if isinstance(value, list):
+            rule = rule_for(self.scenario, ".".join(path))
+            if rule and rule.kind == "unordered":
+                return sorted(value)
             return [self._value(v, path, f"{place}.{i}") for i, v in enumerate(value)]
         if isinstance(value, str):
             value = self._text(value)
         rule = rule_for(self.scenario, ".".join(path))
         if rule is None:
-            return value
+            return shortened(value)
         self.used.add(rule)
         return getattr(self, "_" + rule.kind)(value, place)
+
+    def _key(self, key, path, place):
+        rule = rule_for(self.scenario, ".".join(path + ["(key)"]))
+        return getattr(self, "_" + rule.kind)(key, f"{place}.key") if rule else key
 
     def _text(self, text):
         for raw, name in self.names:
@@ -49,7 +70,7 @@ class Normaliser:
         def name(match):
             return f"<{self.ids.setdefault(match.group(), place)}>"
 
-        return UUID.sub(name, value) if isinstance(value, str) else value
+        return shortened(UUID.sub(name, value)) if isinstance(value, str) else value
 
     def _payload(self, value, place):
         try:
@@ -74,5 +95,9 @@ class Normaliser:
         return value.replace("\u00a0", " ")
 
     def _inexact(self, value, place):
-        match = DURATION.match(str(value))
+        match = DURATION.match(value) if "." in value else None
         return f"<up to {math.ceil(float(match.group(1)))}s>" if match else value
+
+    def _rounded(self, value, place):
+        match = DURATION.match(str(value))
+        return f"<about {float(match.group(1)):.2f}s>" if match else value

@@ -4,7 +4,6 @@ Every convenience call notes its answer under a label, in the order of the scrip
 the background are noted when their result is asked for, so that a record has one order.
 """
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,17 +30,17 @@ class Script:
         self.wid = f"{name}-{nonce}"
         self.queue = f"{name}-queue-{nonce}"
         self.sticky = f"{name}-sticky-{nonce}"
+        self._names = [(self.wid, "$wid"), (self.queue, "$queue"), (self.sticky, "$sticky")]
         self.steps = []
         self._labels = {}
         self._pool = ThreadPoolExecutor(max_workers=8)
-        self._lock = threading.Lock()
 
     def close(self):
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def names(self):
         """What the driver chose for this run, and how the record calls it."""
-        return [(self.wid, "$wid"), (self.queue, "$queue"), (self.sticky, "$sticky")]
+        return self._names
 
     # --- the record
 
@@ -134,8 +133,17 @@ class Script:
         return self.does(label, "QueryWorkflow", query={"query_type": query_type}, **fields)
 
     def describe(self, label="describe", run_id=None):
-        execution = self.execution(run_id)
-        return self.does(label, "DescribeWorkflowExecution", execution=execution)
+        """The original lists pending activities in no order: they are noted by their ids."""
+        try:
+            execution = self.execution(run_id)
+            answer = self.call("DescribeWorkflowExecution", execution=execution)
+        except RpcError as error:
+            self.note(label, error.to_json())
+            return None
+        noted = to_json(answer)
+        noted.get("pending_activities", []).sort(key=lambda a: a["activity_id"])
+        self.note(label, noted)
+        return answer
 
     def events(self, run_id=None, **fields):
         """All events of a run, page by page; nothing is noted."""
@@ -226,7 +234,9 @@ class Script:
         self.note(label, noted)
         return answer
 
-    def fail_task(self, task, cause="WORKFLOW_WORKER_UNHANDLED_FAILURE", label="task failed", **fields):
+    def fail_task(
+        self, task, cause="WORKFLOW_WORKER_UNHANDLED_FAILURE", label="task failed", **fields
+    ):
         """cause: the name without its prefix, or None."""
         fields.setdefault("identity", "worker")
         if cause:
