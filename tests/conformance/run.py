@@ -3,11 +3,12 @@
 
   run.py --list                  every scenario with a line about it
   run.py --check HOST:PORT       run them against a server and compare with the recordings
+  run.py --live                  the same against the original itself, started for the purpose
   run.py --record                run them against the original and renew the recordings
 
 Options: --only NAME (repeatable, shell patterns), --rotate N (N scenarios, others every day),
---without FEATURE (leave out scenarios that need it), --jobs N, --original (accept no deliberate
-difference: the server checked is the original), --details (print what was seen of each failure).
+--without FEATURE (leave out scenarios that need it), --jobs N, --original (the server checked is
+the original: apply no deliberate difference), --details (print all that a failed scenario saw).
 """
 
 import argparse
@@ -23,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from differences import deliberate  # noqa: E402
+from differences import ours  # noqa: E402
 from driver import original, recording, registry  # noqa: E402
 from driver.compare import explain, record_differences  # noqa: E402
 from driver.normalise import Normaliser  # noqa: E402
@@ -46,15 +47,14 @@ def play(scenario, server):
     return Normaliser(scenario.name, script.names()).record(script.steps), problem
 
 
-def judge(scenario, steps, problem, accept):
+def judge(scenario, steps, problem, is_original):
     """The lines that say why a scenario failed; empty when it passed."""
     expected = recording.read(scenario.name)
     if expected is None:
         return ["  never recorded: run.py --record --only " + scenario.name]
-    found = []
-    for path, left, right in record_differences(expected, steps):
-        if not (accept and deliberate(scenario.name, path, right)):
-            found.append((path, left, right))
+    if not is_original:
+        expected = ours(scenario.name, expected)
+    found = list(record_differences(expected, steps))
     lines = list(explain(expected, steps, found)) if found else []
     return ([f"  stopped: {problem}"] if problem else []) + lines
 
@@ -100,15 +100,18 @@ def record(scenarios, jobs):
                 print(f"FAILED {scenario.name}\n  {problem}", flush=True)
                 print("  last seen: " + json.dumps(steps[-3:], indent=1)[-2000:])
                 continue
-            recording.save(scenario.name, version, steps)
-            print(f"recorded {scenario.name} ({seconds:.1f} s)", flush=True)
+            old = recording.read(scenario.name)
+            same = old is not None and not any(record_differences(old, steps))
+            recording.save(scenario.name, version, old if same else steps)
+            word = "unchanged" if same else "recorded"
+            print(f"{word} {scenario.name} ({seconds:.1f} s)", flush=True)
     return len(scenarios) - failed, failed
 
 
-def check(scenarios, address, jobs, accept, details):
+def check(scenarios, address, jobs, is_original, details):
     failed = 0
     for scenario, steps, problem, seconds in play_all(scenarios, address, jobs):
-        lines = judge(scenario, steps, problem, accept)
+        lines = judge(scenario, steps, problem, is_original)
         print(f"{'FAILED' if lines else 'ok'} {scenario.name} ({seconds:.1f} s)", flush=True)
         if lines:
             failed += 1
@@ -125,6 +128,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--check", metavar="HOST:PORT")
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--without", action="append", default=[])
     parser.add_argument("--rotate", type=int, default=0)
@@ -138,16 +142,18 @@ def main():
             needs = f" [{', '.join(sorted(scenario.needs))}]" if scenario.needs else ""
             print(f"{scenario.name:44} {scenario.summary}{needs}")
         return 0
-    if not arguments.record and not arguments.check:
-        parser.print_help()
-        return 2
     if arguments.record:
         passed, failed = record(scenarios, arguments.jobs)
-    else:
-        accept = not arguments.original
+    elif arguments.live:
+        with original.Original() as address:
+            passed, failed = check(scenarios, address, arguments.jobs, True, arguments.details)
+    elif arguments.check:
         passed, failed = check(
-            scenarios, arguments.check, arguments.jobs, accept, arguments.details
+            scenarios, arguments.check, arguments.jobs, arguments.original, arguments.details
         )
+    else:
+        parser.print_help()
+        return 2
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

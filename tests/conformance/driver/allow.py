@@ -19,6 +19,7 @@ keys of a map. Kinds:
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ SIZE = "bytes of the stored form, which each server has its own of"
 
 RULES = [
     Rule("run_id", "id", RUN_ID),
-    Rule("start_run_id", "id", RUN_ID),
     Rule("first_execution_run_id", "id", RUN_ID),
     Rule("first_run_id", "id", RUN_ID),
     Rule("original_execution_run_id", "id", RUN_ID),
@@ -58,7 +58,6 @@ RULES = [
     Rule("workflow_task_started_event_attributes.request_id", "id", REQUEST_ID),
     Rule("activity_task_started_event_attributes.request_id", "id", REQUEST_ID),
     Rule("start_request_id", "id", REQUEST_ID),
-    Rule("create_request_id", "id", REQUEST_ID),
     Rule("request_id_infos.(key)", "id", REQUEST_ID),
     Rule("cluster_id", "id", "every cluster makes up its own"),
     Rule("namespace_info.id", "id", "every cluster makes up its own"),
@@ -118,6 +117,7 @@ RULES = [
 ]
 
 
+@lru_cache(maxsize=None)
 def rule_for(scenario, path):
     for rule in RULES:
         if rule.covers(scenario, path):

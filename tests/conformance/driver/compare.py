@@ -35,7 +35,10 @@ def _histories(expected, actual, path):
 
 def differences(expected, actual, path=""):
     """Yields (path, expected, actual) for every leaf that is not the same."""
-    if isinstance(expected, dict) and isinstance(actual, dict):
+    if hasattr(expected, "matches"):
+        if not expected.matches(actual):
+            yield path, repr(expected), actual
+    elif isinstance(expected, dict) and isinstance(actual, dict):
         for key in list(expected) + [k for k in actual if k not in expected]:
             place = f"{path}.{key}" if path else key
             if key not in actual:

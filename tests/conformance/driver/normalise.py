@@ -15,12 +15,16 @@ DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
 
 
 LONG_TEXT = 500
+REPEATED = re.compile(r"(.{1,4}?)\1{49,}")
 
 
 def shortened(value):
-    """Long text as its beginning and a digest of the whole, so that recordings stay readable."""
+    """Long text with repetitions counted, or as its beginning and a digest of the whole."""
     if not isinstance(value, str) or len(value) <= LONG_TEXT:
         return value
+    counted = REPEATED.sub(lambda m: f"{{{m[1]} times {len(m[0]) // len(m[1])}}}", value)
+    if len(counted) <= LONG_TEXT:
+        return counted
     digest = hashlib.sha256(value.encode()).hexdigest()[:16]
     return f"{value[:80]}… ({len(value)} characters, sha256 {digest})"
 
@@ -47,6 +51,7 @@ class Normaliser:
         if isinstance(value, list):
             rule = rule_for(self.scenario, ".".join(path))
             if rule and rule.kind == "unordered":
+                self.used.add(rule)
                 return sorted(value)
             return [self._value(v, path, f"{place}.{i}") for i, v in enumerate(value)]
         if isinstance(value, str):
@@ -59,7 +64,10 @@ class Normaliser:
 
     def _key(self, key, path, place):
         rule = rule_for(self.scenario, ".".join(path + ["(key)"]))
-        return getattr(self, "_" + rule.kind)(key, f"{place}.key") if rule else key
+        if rule is None:
+            return key
+        self.used.add(rule)
+        return getattr(self, "_" + rule.kind)(key, f"{place}.key")
 
     def _text(self, text):
         for raw, name in self.names:

@@ -35,3 +35,8 @@ def read(name):
     except FileNotFoundError:
         return None
     return document["steps"]
+
+
+def version(name):
+    """The original a scenario was recorded with."""
+    return json.loads(path_of(name).read_text(encoding="utf-8"))["original"]

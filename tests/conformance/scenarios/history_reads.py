@@ -68,7 +68,7 @@ def history_long_poll(t):
             next_page_token=page.next_page_token,
             timeout=30,
         )
-        time.sleep(0.3)
+        time.sleep(0.5)
         act()
         page = waiting.result(30)
         t.note(label, [summary(e) for e in page.history.events])
@@ -116,7 +116,7 @@ def history_long_poll_short(t):
         next_page_token=page.next_page_token,
         timeout=4,
     )
-    t.within("waited", time.monotonic() - began, 2, 4.3)
+    t.within("waited", time.monotonic() - began, 2, 4.5)
 
 
 @scenario()
@@ -161,7 +161,7 @@ def history_close_event_timeout(t):
         history_event_filter_type=2,
         timeout=4,
     )
-    t.within("waited", time.monotonic() - began, 2, 4.3)
+    t.within("waited", time.monotonic() - began, 2, 4.5)
 
 
 @scenario()

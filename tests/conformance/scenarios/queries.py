@@ -194,7 +194,7 @@ def query_sticky_gone(t):
     began = time.monotonic()
     asked = t.later(t.query_call, "state")
     task = t.note_task("query task", t.poll_call())
-    t.within("waited", time.monotonic() - began, 0.7, 3)
+    t.within("waited", time.monotonic() - began, 0.7, 5)
     _answer(t, task, "normal")
     t.settle("query", asked)
     t.describe()
