@@ -3,9 +3,9 @@
 
     fuzz/run.py [--seconds N] [--build DIR] [NAME...]
 
-Prints one check per target with its runs and the edges it covered. The canary passes when its bug is
-found. An input that breaks a target is kept in <build>/fuzz/ and its path printed. Without --build,
-build-fuzz is brought up to date.
+Prints one check per target with its runs and the edges it covered. The canary passes when its bug
+is found. An input that breaks a target is kept in <build>/fuzz/ and its path printed. Without
+--build, build-fuzz is brought up to date.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main():
         args.build = os.path.join(ROOT, "build-fuzz")
         subprocess.run([os.path.join(ROOT, "dev"), "build", "fuzz", "all"], check=True)
     artifacts = os.path.join(args.build, "fuzz")
-    programs = sorted(p for p in glob.glob(os.path.join(artifacts, "*_fuzz")) if os.access(p, os.X_OK))
+    programs = sorted(filter(os.path.isfile, glob.glob(os.path.join(artifacts, "*_fuzz"))))
     passed = failed = 0
     for program in programs:
         name = os.path.basename(program)
