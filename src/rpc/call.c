@@ -161,9 +161,11 @@ static err *check_headers(rpc_call *c, arena *a) {
   span timeout = rpc_header(c, "grpc-timeout");
   if (timeout.p) {
     int64_t ns;
-    if (!grpc_timeout_parse(timeout, &ns)) {
+    const char *wrong = grpc_timeout_parse(timeout, &ns);
+    if (wrong) {
       c->http_status = 400;
-      return ERR(a, INTERNAL, "malformed grpc-timeout: \"%.*s\"", SPAN_ARG(timeout));
+      return ERR(a, INTERNAL, "malformed grpc-timeout: transport: %s: \"%.*s\"", wrong,
+                 SPAN_ARG(timeout));
     }
     c->deadline_ns = c->begin_ns + ns;
   }
@@ -250,29 +252,50 @@ static uint32_t message_bytes(const rpc_call *c) {
   return (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
 }
 
-static err *check_body(rpc_call *c, arena *a) {
-  if (c->in.n >= PREFIX_BYTES) {
-    uint32_t n = message_bytes(c);
-    if (n > c->core->limits.max_message_bytes) {
-      return ERR(a, RESOURCE_EXHAUSTED, "grpc: received message larger than max (%u vs. %zu)", n,
-                 c->core->limits.max_message_bytes);
-    }
-    if (c->in.n - PREFIX_BYTES > n) {
-      return ERR(a, INTERNAL,
-                 "cardinality violation: received multiple request messages for a "
-                 "unary call");
-    }
-  }
-  return check_memory(c, a);
+static err *check_prefix(rpc_call *c, arena *a) {
+  uint32_t n = message_bytes(c);
+  if (n <= c->core->limits.max_message_bytes) return NULL;
+  return ERR(a, RESOURCE_EXHAUSTED, "grpc: received message larger than max (%u vs. %zu)", n,
+             c->core->limits.max_message_bytes);
 }
 
+/* Appends from *part until the frame is `size` bytes long. False: more is needed. */
+static bool fill(rpc_call *c, size_t size, span *part) {
+  size_t n = MIN(size - c->in.n, part->n);
+  buf_add(&c->in, span_of(part->p, n));
+  *part = span_of(part->p + n, part->n - n);
+  return c->in.n == size;
+}
+
+static void run(rpc_call *c);
+
+/* What follows the message is ignored, and its handler does not wait for the end of the stream: as
+ * grpc-go. */
 void rpc_call_body(rpc_call *c, span part) {
   if (c->stage != CALL_RECEIVING) return;
-  buf_add(&c->in, part);
-  rpc_call_account(c);
   arena a = ARENA_INIT;
-  const err *e = check_body(c, &a);
-  if (e) rpc_fail(c, e);
+  const err *e = NULL;
+  bool complete = false;
+  if (c->in.n >= PREFIX_BYTES || fill(c, PREFIX_BYTES, &part)) {
+    e = check_prefix(c, &a);
+    complete = !e && fill(c, PREFIX_BYTES + message_bytes(c), &part);
+  }
+  rpc_call_account(c);
+  if (!e) e = check_memory(c, &a);
+  if (e) {
+    rpc_fail(c, e);
+  } else if (complete) {
+    run(c);
+  }
+  arena_release(&a);
+}
+
+void rpc_call_body_done(rpc_call *c) {
+  c->end_of_request = true;
+  if (c->stage != CALL_RECEIVING) return;
+  arena a = ARENA_INIT;
+  bool begun = c->in.n > PREFIX_BYTES;
+  rpc_fail(c, ERR(&a, UNKNOWN, "%s", begun ? "unexpected EOF" : "EOF"));
   arena_release(&a);
 }
 
@@ -282,19 +305,16 @@ static err *inflate_message(rpc_call *c, span frame, arena *a, span *ret_message
   rpc_call_account(c);
   if (r == INFLATE_TOO_LARGE) {
     return ERR(a, RESOURCE_EXHAUSTED,
-               "grpc: message after decompression larger than max (%zu vs. %zu)", c->plain.n, max);
+               "grpc: received message after decompression larger than max %zu", max);
   }
   if (r == INFLATE_CORRUPT) {
-    return ERR(a, INTERNAL, "grpc: failed to decompress the received message: gzip: invalid data");
+    return ERR(a, INTERNAL, "grpc: failed to decompress the message: invalid gzip data");
   }
   *ret_message = buf_span(&c->plain);
   return NULL;
 }
 
 static err *open_message(rpc_call *c, arena *a, span *ret_message) {
-  if (c->in.n < PREFIX_BYTES || c->in.n - PREFIX_BYTES < message_bytes(c)) {
-    return ERR(a, INTERNAL, "unexpected EOF");
-  }
   span body = span_of(c->in.p + PREFIX_BYTES, c->in.n - PREFIX_BYTES);
   if (c->in.p[0] == 0) {
     *ret_message = body;
@@ -325,14 +345,14 @@ static err *decode(rpc_call *c, span message, arena *a) {
 
 static err *accept_body(rpc_call *c, arena *a) {
   span message;
+  if (c->deadline_ns <= c->begin_ns) return ERR(a, DEADLINE_EXCEEDED, "context deadline exceeded");
   TRY(open_message(c, a, &message));
   return decode(c, message, a);
 }
 
-void rpc_call_body_done(rpc_call *c) {
+/* The message is complete: decodes it and runs the handler. */
+static void run(rpc_call *c) {
   rpc_core *core = c->core;
-  c->end_of_request = true;
-  if (c->stage != CALL_RECEIVING) return;
   arena a = ARENA_INIT;
   const err *e = accept_body(c, &a);
   if (e) rpc_fail(c, e);

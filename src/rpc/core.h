@@ -157,9 +157,9 @@ void rpc_call_free(rpc_call *c);
 void rpc_call_header(rpc_call *c, span name, span value);
 /* All headers are here: checks them, finds the method. Answers the call if they are wrong. */
 void rpc_call_headers_done(rpc_call *c);
-/* More of the request's body. */
+/* More of the request's body. When the message is complete, decodes it and runs the handler. */
 void rpc_call_body(rpc_call *c, span part);
-/* The request is complete: decodes it and runs the handler. */
+/* The client sends no more. */
 void rpc_call_body_done(rpc_call *c);
 /* The stream is closed or the deadline passed. Frees the call unless a handler owes an answer. */
 void rpc_call_gone(rpc_call *c, err_code code);

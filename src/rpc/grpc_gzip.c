@@ -49,7 +49,7 @@ grpc_inflate_result grpc_gzip_inflate(grpc_gzip *g, span in, size_t max_bytes, b
   open_inflate(g);
   z_stream *z = &g->inflate;
   size_t start = out->n;
-  size_t guess = MIN(MAX(in.n * 4, (size_t)512), max_bytes);
+  size_t guess = MAX(in.n * 4, (size_t)512);
   z->next_in = (Bytef *)(uintptr_t)in.p;
   z->avail_in = (uInt)in.n;
   for (;;) {

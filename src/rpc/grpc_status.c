@@ -164,38 +164,37 @@ void grpc_details_decode(span header, arena *a, err *e) {
 
 /* --- grpc-timeout */
 
-bool grpc_timeout_parse(span text, int64_t *ret_ns) {
+static int64_t unit_ns(uint8_t unit) {
+  switch (unit) {
+    case 'H':
+      return 3600 * NS_PER_SEC;
+    case 'M':
+      return 60 * NS_PER_SEC;
+    case 'S':
+      return NS_PER_SEC;
+    case 'm':
+      return NS_PER_MS;
+    case 'u':
+      return 1000;
+    case 'n':
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+const char *grpc_timeout_parse(span text, int64_t *ret_ns) {
   const int64_t most = INT64_C(1) << 62;
-  if (text.n < 2 || text.n > 9) return false;
-  int64_t v = 0, unit;
+  if (text.n < 2) return "timeout string is too short";
+  if (text.n > 9) return "timeout string is too long";
+  int64_t v = 0, unit = unit_ns(text.p[text.n - 1]);
+  if (!unit) return "timeout unit is not recognized";
   for (size_t i = 0; i + 1 < text.n; i++) {
-    if (text.p[i] < '0' || text.p[i] > '9') return false;
+    if (text.p[i] < '0' || text.p[i] > '9') return "timeout is not a number";
     v = v * 10 + (text.p[i] - '0');
   }
-  switch (text.p[text.n - 1]) {
-    case 'H':
-      unit = 3600 * NS_PER_SEC;
-      break;
-    case 'M':
-      unit = 60 * NS_PER_SEC;
-      break;
-    case 'S':
-      unit = NS_PER_SEC;
-      break;
-    case 'm':
-      unit = NS_PER_MS;
-      break;
-    case 'u':
-      unit = 1000;
-      break;
-    case 'n':
-      unit = 1;
-      break;
-    default:
-      return false;
-  }
   *ret_ns = v > most / unit ? most : v * unit;
-  return true;
+  return NULL;
 }
 
 size_t grpc_timeout_format(int64_t timeout_ms, char ret_text[GRPC_TIMEOUT_TEXT_BYTES]) {

@@ -23,8 +23,9 @@ void grpc_details_encode(const err *e, span message, buf *out);
 /* Reads the first detail into e->detail_type and e->detail; leaves e alone if there is none. */
 void grpc_details_decode(span header, arena *a, err *e);
 
-/* "15S", "200m" ... into ns. False: malformed. Values beyond 2^62 ns are cut to that. */
-MUST_USE bool grpc_timeout_parse(span text, int64_t *ret_ns);
+/* "15S", "200m" ... into ns; values beyond 2^62 ns are cut to that. Returns what is wrong, NULL if
+ * nothing is. */
+MUST_USE const char *grpc_timeout_parse(span text, int64_t *ret_ns);
 enum { GRPC_TIMEOUT_TEXT_BYTES = 16 };
 /* Returns the length written. */
 size_t grpc_timeout_format(int64_t timeout_ms, char ret_text[GRPC_TIMEOUT_TEXT_BYTES]);

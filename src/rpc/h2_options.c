@@ -7,7 +7,8 @@ enum {
    * abuse is counted in h2_session.c. The library's own bucket only stops the absurd. */
   RESET_BURST = 200000,
   RESET_RATE = 20000,
-  MAX_CONTINUATIONS = 8,
+  /* The library also counts a frame's head that arrives in pieces. */
+  MAX_CONTINUATIONS = 32,
   MAX_OUTBOUND_ACKS = 1000,
   MAX_SETTINGS = 32,
   MAX_SEND_HEADER_BYTES = 128 * 1024,

@@ -350,11 +350,12 @@ bool rpc_conn_feed(rpc_conn *c, span in) {
   c->core->totals.bytes_in += in.n;
   ssize_t n = nghttp2_session_mem_recv(c->h2, in.p, in.n);
   rpc_conn_mark_dirty(c);
-  if (n >= 0) return !c->closing;
-  c->closing = true;
-  c->wrong_protocol = n == NGHTTP2_ERR_BAD_CLIENT_MAGIC;
-  if (n == NGHTTP2_ERR_FLOODED) LOG(WARN, "closing a connection that floods us with frames");
-  return false;
+  if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    c->closing = c->wrong_protocol = true;
+  } else if (n < 0) {
+    give_up(c, nghttp2_strerror((int)n));
+  }
+  return !c->closing;
 }
 
 void rpc_conn_pull(rpc_conn *c, size_t most, buf *out) {

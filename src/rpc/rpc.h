@@ -29,8 +29,8 @@ typedef enum rpc_access {
 } rpc_access;
 
 typedef struct rpc_method {
-  const char *name; /* "StartWorkflowExecution" */
-  const pb_desc *request, *response; /* NULL: raw bytes, messages are `span` */
+  const char *name;                          /* "StartWorkflowExecution" */
+  const pb_desc *request, *response;         /* NULL: raw bytes, messages are `span` */
   void (*handle)(void *ctx, rpc_call *call); /* NULL: UNIMPLEMENTED */
   rpc_access access;
   bool long_poll;  /* may wait; its latency is not counted with the others */

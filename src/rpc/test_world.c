@@ -60,8 +60,10 @@ world *world_new(const rpc_limits *limits, const rpc_tls *tls, const rpc_client_
   world *w = mem_new(world);
   current = w;
   assert_int_equal(uv_loop_init(&w->loop), 0);
+  w->services[0] = world_service;
+  w->services[1] = rpc_health_service(&w->health);
   err *e =
-      rpc_server_new(&w->loop, "127.0.0.1", 0, tls, limits, &world_service, 1, &w->mem, &w->server);
+      rpc_server_new(&w->loop, "127.0.0.1", 0, tls, limits, w->services, 2, &w->mem, &w->server);
   if (e) fail_msg("%s", err_text(&w->mem, e));
   e = rpc_client_new(&w->loop, "127.0.0.1", rpc_server_port(w->server), client_tls, &w->mem,
                      &w->client);
