@@ -75,8 +75,10 @@ SUITES = [
           [SERVER, [PYTHON, "tests/conformance/run.py", "--full"]]),
     Suite("kill9", "kill -9 under load, every acknowledgement kept", 240, 1500,
           ["tests/kill9/run.py", "src/server/meson.build"],
-          [SERVER, [PYTHON, "tests/kill9/run.py", "--cycles", "30"]],
-          [SERVER, [PYTHON, "tests/kill9/run.py", "--cycles", "200"]]),
+          [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
+           [PYTHON, "tests/kill9/run.py", "--cycles", "30"]],
+          [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
+           [PYTHON, "tests/kill9/run.py", "--cycles", "200"]]),
     Suite("fuzz", "fuzz targets, short", 120, 600, ["fuzz/run.py"],
           [["./dev", "fuzz", "--seconds", "10"]], [["./dev", "fuzz", "--seconds", "60"]]),
 ]
@@ -224,6 +226,7 @@ def main():
     ap = argparse.ArgumentParser(description="Runs the test suites.")
     ap.add_argument("--full", action="store_true", help="the long forms")
     ap.add_argument("--list", action="store_true", help="list the suites and their budgets")
+    ap.add_argument("--names", action="store_true", help="only print which suites would run")
     ap.add_argument("suites", nargs="*", metavar="SUITE")
     args = ap.parse_args()
     present = [s for s in SUITES if s.present()]
@@ -235,6 +238,9 @@ def main():
     if unknown:
         ap.error(f"no such suite: {', '.join(unknown)} (./dev test --list shows them)")
     chosen = [s for s in present if not args.suites or s.name in args.suites]
+    if args.names:
+        print(f" {' '.join(s.name for s in chosen)} ")
+        return 0
     os.makedirs(LOGS, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     total = sum(s.full_budget if args.full else s.budget for s in chosen)
