@@ -275,11 +275,15 @@ def dead_files(tree):
 
 @rule
 def folders_explained(tree):
-    """Every folder with C code says what lives there: README.md or a header of its name."""
+    """Every folder with C code says what lives there: in README.md, in a header of its name, or
+    in the README.md of the folder above."""
     found = []
     for folder in sorted({os.path.dirname(p) for p in tree.c_files()}):
         name = os.path.basename(folder)
         if "/testdata" in folder or name == "testdata":
+            continue
+        above = f"{os.path.dirname(folder)}/README.md"
+        if above in tree.paths and f"{name}/" in tree.text(above):
             continue
         if f"{folder}/README.md" not in tree.paths and f"{folder}/{name}.h" not in tree.paths:
             found.append(Finding(folder, 1, "no README.md and no header named like the folder"))

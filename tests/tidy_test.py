@@ -60,6 +60,7 @@ CASES = [
     ("folders-explained", {"src/base/a.c": ""}, 1, "no README.md"),
     ("folders-explained", {"src/base/a.c": "", "src/base/README.md": ""}, 0, ""),
     ("folders-explained", {"src/base/a.c": "", "src/base/base.h": ""}, 0, ""),
+    ("folders-explained", {"src/rpc/in/a.c": "", "src/rpc/README.md": "`in/` holds a\n"}, 0, ""),
     ("guards", {"src/base/a.h": c("base/a.h")}, 0, ""),
     ("guards", {"src/base/a.h": c("base/b.h")}, 1, "PERDURE_BASE_A_H"),
     ("open-ends", {"docs/a.md": "TO" "DO: later\n"}, 1, "open end"),
