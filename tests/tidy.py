@@ -79,11 +79,12 @@ class Tree:
 
 
 def list_files(root):
+    """What git would keep; without git, or in a copy that is no clone, every file but built ones."""
     git = ["git", "-C", root, "ls-files", "-co", "--exclude-standard", "-z"]
-    if os.path.exists(os.path.join(root, ".git")):
+    try:
         out = subprocess.run(git, check=True, capture_output=True).stdout.decode()
         names = [p for p in out.split("\0") if p]
-    else:
+    except (OSError, subprocess.CalledProcessError):
         names = []
         for folder, dirs, files in os.walk(root):
             dirs[:] = [d for d in dirs
