@@ -79,7 +79,7 @@ class Tree:
 
 
 def list_files(root):
-    """What git would keep; without git, or in a copy that is no clone, every file but built ones."""
+    """What git would keep; without git, or in a copy that is no clone, all but built files."""
     git = ["git", "-C", root, "ls-files", "-co", "--exclude-standard", "-z"]
     try:
         out = subprocess.run(git, check=True, capture_output=True).stdout.decode()
@@ -118,6 +118,9 @@ def include_direction(tree):
                 continue
             top = name.split("/")[0]
             if "/" not in name:
+                beside = os.path.join(os.path.dirname(path), name)
+                if not folder and beside in tree.paths:
+                    continue
                 found.append(Finding(path, line, f'"{name}" does not name its folder'))
             elif folder and top in order and order.index(top) > order.index(folder):
                 found.append(Finding(path, line, f"{folder} may not include {top} (above it)"))
@@ -265,8 +268,8 @@ def dead_files(tree):
             text = builds.get(folder, "")
             if re.search(r"'%s'" % re.escape(name), text) or path in included:
                 break
-            if stem.endswith("_test") and re.search(r"'%s'" % re.escape(stem[:-5]), text):
-                break  # a loop over the names of tests
+            if stem.endswith(("_test", "_fuzz")) and f"'{stem[:-5]}'" in text:
+                break  # a loop over names
             if not folder:
                 found.append(Finding(path, 1, "no meson.build names this file"))
                 break
