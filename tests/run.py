@@ -28,13 +28,19 @@ current = None  # the running command; it leads its own process group
 
 
 class Suite:
-    def __init__(self, name, what, budget, full_budget, needs, commands, full=None):
-        self.name, self.what, self.needs = name, what, needs
-        self.budget, self.full_budget = budget, full_budget
+    """A budget of 0 means: not in this form of the run, unless it is named."""
+
+    def __init__(self, name, what, budget, full_budget, needs, commands, full=None,
+                 server="build/perdure"):
+        self.name, self.what, self.needs, self.server = name, what, needs, server
+        self.budgets = {False: budget, True: full_budget}
         self.commands, self.full = commands, full or commands
 
     def present(self):
         return all(os.path.exists(os.path.join(ROOT, p)) for p in self.needs)
+
+    def budget(self, full):
+        return self.budgets[full] or self.budgets[True]
 
 
 def meson_tests(kind):
@@ -46,17 +52,25 @@ def e2e(*args, python=PYTHON):
 
 
 SERVER = ["./dev", "build", "release"]
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:suppressions=" +
+                    os.path.join(ROOT, "tests", "tsan.supp"),
+}
 
 SUITES = [
-    Suite("tidy", "the house rules, and a test of their checker", 15, 15, ["tests/tidy.py"],
-          [[DEBIAN_PYTHON, "tests/tidy_test.py"], [DEBIAN_PYTHON, "tests/tidy.py"]]),
-    Suite("unit", "unit tests, gcc", 150, 150, ["tests/unit.py"], meson_tests("debug")),
-    Suite("sanitize", "unit tests, clang with ASan and UBSan", 210, 210, ["tests/unit.py"],
+    Suite("tidy", "the house rules, and tests of the test tools", 20, 20, ["tests/tidy.py"],
+          [[DEBIAN_PYTHON, "tests/tidy_test.py"], [DEBIAN_PYTHON, "tests/run_test.py"],
+           [DEBIAN_PYTHON, "tests/tidy.py"]]),
+    Suite("unit", "unit tests, gcc", 120, 150, ["tests/unit.py"], meson_tests("debug")),
+    Suite("sanitize", "unit tests, clang with ASan and UBSan", 180, 210, ["tests/unit.py"],
           meson_tests("asan")),
-    Suite("proto", "the codec against libprotobuf", 90, 600, ["tests/proto/run.py"],
+    Suite("tsan", "unit tests, clang with TSan", 0, 200, ["tests/unit.py"], meson_tests("tsan")),
+    Suite("proto", "the codec against libprotobuf", 90, 300, ["tests/proto/run.py"],
           [[DEBIAN_PYTHON, "tests/proto/run.py"]],
           [[DEBIAN_PYTHON, "tests/proto/run.py", "--full"]]),
-    Suite("sim", "simulated clock, scheduler and crashes", 90, 900, ["sim/run.py"],
+    Suite("sim", "simulated clock, scheduler and crashes", 90, 600, ["sim/run.py"],
           [[PYTHON, "sim/run.py"]], [[PYTHON, "sim/run.py", "--full"]]),
     Suite("e2e-python", "official Python SDK, newest and 1.31", 180, 240,
           ["tests/e2e/python", "src/server/meson.build"],
@@ -66,18 +80,28 @@ SUITES = [
           [SERVER, [PYTHON, "tests/e2e/typescript/run.py"]]),
     Suite("e2e-cli", "official command line", 60, 60, ["tests/e2e/cli", "src/server/meson.build"],
           [SERVER, e2e("tests/e2e/cli")]),
+    Suite("e2e-asan", "official Python SDK against the server with ASan and UBSan", 150, 150,
+          ["tests/e2e/python", "src/server/meson.build"],
+          [["./dev", "build", "asan", "perdure"], e2e("tests/e2e/python")],
+          server="build-asan/perdure"),
+    Suite("e2e-tsan", "official Python SDK against the server with TSan", 0, 240,
+          ["tests/e2e/python", "src/server/meson.build"],
+          [["./dev", "build", "tsan", "perdure"], e2e("tests/e2e/python")],
+          server="build-tsan/perdure"),
     Suite("example", "the money transfer of ./dev run", 60, 60,
           ["examples/python/money_transfer/demo_test.py", "src/server/meson.build"],
           [SERVER, [PYTHON, "examples/python/money_transfer/demo_test.py"]]),
-    Suite("conformance", "event histories of the original server", 120, 600,
+    Suite("conformance", "event histories of the original server", 120, 300,
           ["tests/conformance/run.py", "src/server/meson.build"],
           [SERVER, [PYTHON, "tests/conformance/run.py"]],
           [SERVER, [PYTHON, "tests/conformance/run.py", "--full"]]),
-    Suite("kill9", "kill -9 under load, every acknowledgement kept", 240, 1500,
+    Suite("kill9", "kill -9 under load, every acknowledgement kept", 210, 1000,
           ["tests/kill9/run.py", "src/server/meson.build"],
-          [SERVER, [PYTHON, "tests/kill9/run.py", "--cycles", "30"]],
-          [SERVER, [PYTHON, "tests/kill9/run.py", "--cycles", "200"]]),
-    Suite("fuzz", "fuzz targets, short", 120, 600, ["fuzz/run.py"],
+          [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
+           [PYTHON, "tests/kill9/run.py", "--cycles", "30"]],
+          [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
+           [PYTHON, "tests/kill9/run.py", "--cycles", "200"]]),
+    Suite("fuzz", "fuzz targets, short", 120, 400, ["fuzz/run.py"],
           [["./dev", "fuzz", "--seconds", "10"]], [["./dev", "fuzz", "--seconds", "60"]]),
 ]
 
@@ -178,11 +202,11 @@ def end_group(child):
 
 
 def run_suite(suite, label, full):
-    budget = suite.full_budget if full else suite.budget
+    budget = suite.budget(full)
     path = os.path.join(LOGS, f"{suite.name}.log")
     progress = Progress(label, time.monotonic() + budget * OVERTIME)
-    env = dict(os.environ, PERDURE_SERVER=os.path.join(ROOT, "build", "perdure"),
-               PYTHONUNBUFFERED="1", PYTHONDONTWRITEBYTECODE="1")
+    env = dict(os.environ, PERDURE_SERVER=os.path.join(ROOT, suite.server),
+               PYTHONUNBUFFERED="1", PYTHONDONTWRITEBYTECODE="1", **SANITIZER_OPTIONS)
     for name in [n for n in env if n.startswith("TEMPORAL_")]:
         del env[name]
     passed = failed = 0
@@ -214,7 +238,7 @@ def print_tail(path, lines=60):
     for line in bad[:40]:
         print(f"  | {line}")
     print(f"  end of {os.path.relpath(path, ROOT)}:")
-    for line in text[-lines:]:
+    for line in [t for t in text if not t.startswith("ok ")][-lines:]:
         # A closing count inside a log must not be taken for the count of the whole run.
         print(f"  | {line}")
     sys.stdout.flush()
@@ -224,20 +248,26 @@ def main():
     ap = argparse.ArgumentParser(description="Runs the test suites.")
     ap.add_argument("--full", action="store_true", help="the long forms")
     ap.add_argument("--list", action="store_true", help="list the suites and their budgets")
+    ap.add_argument("--names", action="store_true", help="only print which suites would run")
     ap.add_argument("suites", nargs="*", metavar="SUITE")
     args = ap.parse_args()
     present = [s for s in SUITES if s.present()]
     if args.list:
         for s in present:
-            print(f"{s.name:15} {clock(s.full_budget if args.full else s.budget):>6}  {s.what}")
+            here = "" if s.budgets[args.full] else " (with --full, or when named)"
+            print(f"{s.name:15} {clock(s.budget(args.full)):>6}  {s.what}{here}")
         return 0
     unknown = sorted(set(args.suites) - {s.name for s in present})
     if unknown:
         ap.error(f"no such suite: {', '.join(unknown)} (./dev test --list shows them)")
-    chosen = [s for s in present if not args.suites or s.name in args.suites]
+    chosen = [s for s in present if s.name in args.suites or
+              not args.suites and s.budgets[args.full]]
+    if args.names:
+        print(f" {' '.join(s.name for s in chosen)} ")
+        return 0
     os.makedirs(LOGS, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    total = sum(s.full_budget if args.full else s.budget for s in chosen)
+    total = sum(s.budget(args.full) for s in chosen)
     print(f"{len(chosen)} suites, budget {clock(total)}", flush=True)
     passed = failed = 0
     for n, suite in enumerate(chosen, 1):

@@ -79,11 +79,12 @@ class Tree:
 
 
 def list_files(root):
+    """What git would keep; without git, or in a copy that is no clone, all but built files."""
     git = ["git", "-C", root, "ls-files", "-co", "--exclude-standard", "-z"]
-    if os.path.exists(os.path.join(root, ".git")):
+    try:
         out = subprocess.run(git, check=True, capture_output=True).stdout.decode()
         names = [p for p in out.split("\0") if p]
-    else:
+    except (OSError, subprocess.CalledProcessError):
         names = []
         for folder, dirs, files in os.walk(root):
             dirs[:] = [d for d in dirs
@@ -117,6 +118,9 @@ def include_direction(tree):
                 continue
             top = name.split("/")[0]
             if "/" not in name:
+                beside = os.path.join(os.path.dirname(path), name)
+                if not folder and beside in tree.paths:
+                    continue
                 found.append(Finding(path, line, f'"{name}" does not name its folder'))
             elif folder and top in order and order.index(top) > order.index(folder):
                 found.append(Finding(path, line, f"{folder} may not include {top} (above it)"))
@@ -264,8 +268,8 @@ def dead_files(tree):
             text = builds.get(folder, "")
             if re.search(r"'%s'" % re.escape(name), text) or path in included:
                 break
-            if stem.endswith("_test") and re.search(r"'%s'" % re.escape(stem[:-5]), text):
-                break  # a loop over the names of tests
+            if stem.endswith(("_test", "_fuzz")) and f"'{stem[:-5]}'" in text:
+                break  # a loop over names
             if not folder:
                 found.append(Finding(path, 1, "no meson.build names this file"))
                 break
@@ -275,11 +279,15 @@ def dead_files(tree):
 
 @rule
 def folders_explained(tree):
-    """Every folder with C code says what lives there: README.md or a header of its name."""
+    """Every folder with C code says what lives there: in README.md, in a header of its name, or
+    in the README.md of the folder above."""
     found = []
     for folder in sorted({os.path.dirname(p) for p in tree.c_files()}):
         name = os.path.basename(folder)
         if "/testdata" in folder or name == "testdata":
+            continue
+        above = f"{os.path.dirname(folder)}/README.md"
+        if above in tree.paths and f"{name}/" in tree.text(above):
             continue
         if f"{folder}/README.md" not in tree.paths and f"{folder}/{name}.h" not in tree.paths:
             found.append(Finding(folder, 1, "no README.md and no header named like the folder"))

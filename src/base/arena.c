@@ -15,9 +15,7 @@ struct arena_block {
 
 void arena_init(arena *a) { *a = (arena)ARENA_INIT; }
 
-void arena_init_sized(arena *a, size_t first_bytes) {
-  *a = (arena){.first_bytes = first_bytes};
-}
+void arena_init_sized(arena *a, size_t first_bytes) { *a = (arena){.first_bytes = first_bytes}; }
 
 static void free_blocks(arena_block *b) {
   while (b) {

@@ -31,6 +31,7 @@ def server():
     with Server() as s:
         yield s
         assert s.process.poll() is None, f"the server ended during the tests:\n{s.log()}"
+        assert s.stop() == 0, f"the server did not end in order:\n{s.log()}"
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -58,7 +58,8 @@ class Server:
         self.process.wait()
 
     def stop(self, seconds=15):
-        """Ends it by SIGTERM and returns its exit code; None when it had to be killed."""
+        """Ends it by SIGTERM and returns its exit code; None when it had to be killed. A sanitizer
+        that found something makes the code one other than 0."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(seconds)

@@ -399,3 +399,12 @@ async def test_health_and_unknown_methods(server):
         with pytest.raises(RPCError) as refused:
             await call()
         assert refused.value.status == RPCStatusCode.NOT_FOUND
+
+
+async def test_sixty_workflows_at_once(server):
+    client = await connect(server)
+    async with worker(client, [Timers], max_cached_workflows=20) as queue:
+        results = await asyncio.gather(*(
+            client.execute_workflow(Timers.run, id=unique("crowd"), task_queue=queue)
+            for _ in range(60)))
+    assert results == [[300, 600, 900]] * 60
