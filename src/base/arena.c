@@ -70,6 +70,12 @@ void *arena_alloc(arena *a, size_t n) {
 
 void *arena_zalloc(arena *a, size_t n) { return memset(arena_alloc(a, n), 0, n); }
 
+void *arena_zalloc_many(arena *a, size_t size, size_t n) {
+  size_t total;
+  ASSERT(!__builtin_mul_overflow(size, n, &total));
+  return arena_zalloc(a, total);
+}
+
 span arena_dup(arena *a, span s) {
   uint8_t *p = arena_alloc(a, s.n + 1);
   if (s.n) memcpy(p, s.p, s.n);
@@ -79,7 +85,7 @@ span arena_dup(arena *a, span s) {
 
 const char *arena_cstr(arena *a, span s) { return (const char *)arena_dup(a, s).p; }
 
-static span vformat(arena *a, const char *fmt, va_list ap) {
+static PRINTF_LIKE(2, 0) span vformat(arena *a, const char *fmt, va_list ap) {
   va_list again;
   va_copy(again, ap);
   int n = vsnprintf(NULL, 0, fmt, ap);

@@ -33,7 +33,8 @@ void arena_reset(arena *a);
 void *arena_alloc(arena *a, size_t n) __attribute__((returns_nonnull));
 void *arena_zalloc(arena *a, size_t n) __attribute__((returns_nonnull));
 #define arena_new(a, T) ((T *)arena_zalloc((a), sizeof(T)))
-#define arena_array(a, T, n) ((T *)arena_zalloc((a), sizeof(T) * (size_t)(n)))
+void *arena_zalloc_many(arena *a, size_t size, size_t n) __attribute__((returns_nonnull));
+#define arena_array(a, T, n) ((T *)arena_zalloc_many((a), sizeof(T), (size_t)(n)))
 
 /* Copies into the arena. The copy is followed by a NUL that is not counted. */
 span arena_dup(arena *a, span s);

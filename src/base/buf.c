@@ -14,7 +14,7 @@ void buf_release(buf *b) {
 
 uint8_t *buf_reserve(buf *b, size_t n) {
   ASSERT(n <= SIZE_MAX / 2 - b->n);
-  if (b->cap - b->n < n) {
+  if (!b->p || b->cap - b->n < n) {
     size_t cap = MAX(b->cap * 2, b->n + n);
     cap = MAX(cap, (size_t)64);
     b->p = mem_realloc(b->p, cap);

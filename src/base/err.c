@@ -34,7 +34,10 @@ err *err_dup(arena *a, const err *e) {
   err *copy = arena_new(a, err);
   *copy = *e;
   copy->what = arena_cstr(a, span_cstr(e->what));
-  if (e->detail_type) copy->detail = arena_dup(a, e->detail);
+  if (e->detail_type) {
+    copy->detail_type = arena_cstr(a, span_cstr(e->detail_type));
+    copy->detail = arena_dup(a, e->detail);
+  }
   copy->cause = err_dup(a, e->cause);
   return copy;
 }

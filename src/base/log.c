@@ -26,19 +26,36 @@ static void add_time(buf *b) {
            tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000);
 }
 
-/* Control characters are escaped in both formats, so that input cannot forge a line. */
+/* Bytes of the valid UTF-8 character at p that may be shown, or 0: not valid, or a control. */
+static size_t printable(const uint8_t *p, size_t n) {
+  static const uint32_t least[] = {0, 0x20, 0xa0, 0x800, 0x10000};
+  size_t len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+  if (len == 0 || len > n) return 0;
+  uint32_t c = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+  for (size_t i = 1; i < len; i++) {
+    if (p[i] >> 6 != 2) return 0;
+    c = c << 6 | (p[i] & 0x3f);
+  }
+  bool surrogate = c >= 0xd800 && c <= 0xdfff;
+  return c < least[len] || c == 0x7f || c > 0x10ffff || surrogate ? 0 : len;
+}
+
+/* Whatever is not printable is escaped in both formats: input can neither forge a line nor steer a
+ * terminal, and a JSON line stays JSON. */
 static void add_quoted(buf *b, span s) {
   buf_addb(b, '"');
-  for (size_t i = 0; i < s.n; i++) {
-    uint8_t c = s.p[i];
-    if (c == '"' || c == '\\') {
-      buf_addb(b, '\\');
-      buf_addb(b, c);
-    } else if (c < 0x20 || c == 0x7f) {
-      buf_addf(b, "\\u%04x", c);
-    } else {
-      buf_addb(b, c);
+  for (size_t i = 0; i < s.n;) {
+    const uint8_t *p = s.p + i;
+    size_t len = printable(p, s.n - i);
+    if (!len && *p == 0xc2 && s.n - i > 1 && p[1] >> 5 == 4) {
+      buf_addf(b, "\\u%04x", p[1]); /* a C1 control */
+      i += 2;
+      continue;
     }
+    if (!len) buf_addf(b, "\\u%04x", *p);
+    if (*p == '"' || *p == '\\') buf_addb(b, '\\');
+    buf_add(b, span_of(p, len));
+    i += MAX(len, (size_t)1);
   }
   buf_addb(b, '"');
 }

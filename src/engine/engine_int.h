@@ -159,6 +159,11 @@ void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span 
                 const pb_WorkerVersionStamp *version, span binary_checksum);
 /* Writes the events of a transient task before its outcome is written. */
 void wft_write_transient(engine_run *run);
+/* As wft_failed, but no task follows: the run ends. */
+void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, span identity);
+/* A workflow task kept alive by heartbeats for too long: timed out, and the worker's answer. */
+err *wft_heartbeat_over(engine_run *run);
+err *wft_not_found(arena *a);
 void wft_clear(engine_run *run);
 void wft_clear_sticky(engine_run *run);
 bool wft_is_transient(const engine_run *run);
@@ -179,6 +184,9 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event);
 void run_timed_out(engine_run *run);
 /* A run that must end because a limit is passed: Terminated by the server. */
 void run_force_terminate(engine_run *run, span reason, span details);
+
+/* Ends a run whose history has outgrown the limits. */
+void run_check_limits(engine_run *run, engine_step *st);
 
 /* --- start.c --- */
 
@@ -223,30 +231,6 @@ bool failure_is_retryable(const pb_Failure *f, const pb_RetryPolicy *policy);
 
 /* --- activity.c, timer.c, signal.c --- */
 
-/* Command handlers: an error is the text of the WorkflowTaskFailed that follows, with its cause. */
-typedef struct command_ctx {
-  engine_run *run;
-  int64_t completed_event_id;
-  span identity;
-  const pb_RespondWorkflowTaskCompletedRequest *request;
-  bool closed;        /* a close command was applied */
-  bool wake;          /* the next task must follow at once */
-  int32_t fail_cause; /* WorkflowTaskFailedCause of the error returned */
-  bool terminate;     /* the error also terminates the run (oversized payload) */
-  engine_completion *done;
-} command_ctx;
-
-typedef err *command_fn(command_ctx *c, const pb_Command *cmd);
-
-command_fn command_schedule_activity, command_cancel_activity, command_start_timer,
-    command_cancel_timer, command_complete_run, command_fail_run, command_cancel_run,
-    command_continue_as_new, command_record_marker, command_modify_properties;
-
-/* The error of a command, and the cause of the failed task it becomes. */
-MUST_USE err *command_refuse(command_ctx *c, int32_t cause, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Refuses a payload over the blob limit; terminates the run. */
-MUST_USE err *command_check_size(command_ctx *c, size_t bytes, int32_t cause, const char *what);
-
 /* Signals a run that has just started (signal-with-start). */
 void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionRequest *r);
 /* NOT_FOUND: the run is closed. */
@@ -256,17 +240,28 @@ void activity_fire(engine_run *run, engine_item *it);
 void timer_fire(engine_run *run, engine_item *it);
 void activity_ready_task(engine_run *run, engine_item *it, engine_step *st);
 
+/* --- failure.c --- */
+
+/* Readers of protocol buffers stop at 100 levels: a chain deeper than FAILURE_DEPTH keeps its
+ * outermost and innermost halves, joined by a failure that says how many were left out. */
+enum { FAILURE_DEPTH = 64 };
+pb_Failure *failure_fit_depth(const pb_Failure *f, arena *a);
+/* A failure over the size limit becomes a ServerFailure that says so and keeps what fits. */
+pb_Failure *failure_fit_bytes(const pb_Failure *f, size_t limit, arena *a);
+pb_Failure *failure_server(arena *a, span message, bool non_retryable);
+pb_Failure *failure_timeout(arena *a, int32_t type, span message, const pb_Failure *cause,
+                            span last_heartbeat_details);
+
 /* --- ledger.c --- */
 
 typedef struct ledger_entry {
-  int32_t attempt, retry_state;
-  int64_t scheduled_time, started_time, ended_time, next_delay;
+  int64_t ended_time, next_delay;
   span worker_identity;
   const pb_Failure *failure;
+  int32_t retry_state;
 } ledger_entry;
 
-/* Adds one ended attempt to the rows of the step. */
-void ledger_add(engine_run *run, int64_t scheduled_id, pb_store_ActivityItem *activity,
-                const ledger_entry *entry);
+/* Adds the attempt that just ended to the rows of the step. */
+void ledger_add(engine_run *run, engine_item *it, const ledger_entry *entry);
 
 #endif

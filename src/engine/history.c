@@ -22,6 +22,7 @@ static void push(arena *a, tx_events *l, pb_HistoryEvent *ev) {
 }
 
 void tx_append(engine_run *run, pb_HistoryEvent *ev) {
+  ASSERT(!run->start_unwritten);
   ev->event_id = run->state.next_event_id++;
   /* The original numbers tasks per shard from 2^20; clients only see that it grows. */
   ev->task_id = (1 << 20) + ev->event_id;

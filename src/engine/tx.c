@@ -327,6 +327,8 @@ void tx_finish(engine_run *run) {
   tx *t = &run->tx;
   ASSERT(t->active);
   tx_settle_buffer(run);
+  /* A row must not know of a start that history does not. */
+  if (run->start_unwritten && run_row_changed(run)) wft_settle(run);
   if (t->events.n) run->state.last_event_time = t->now_ns;
   tx_write_events(run);
   items_write(run);

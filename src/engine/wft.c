@@ -15,6 +15,14 @@
 static const int64_t retry_backoff_first_ns = 5 * NS_PER_SEC;
 static const int64_t retry_backoff_most_ns = 600 * NS_PER_SEC;
 
+static err *not_found(arena *a, const char *what) {
+  err *e = ERR(a, NOT_FOUND, "%s", what);
+  e->detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
+  return e;
+}
+
+err *wft_not_found(arena *a) { return not_found(a, "Workflow task not found."); }
+
 bool wft_is_transient(const engine_run *run) {
   return run->state.wft_scheduled_id && !run->state.wft_written;
 }
@@ -255,7 +263,7 @@ void wft_fill(engine_run *run, arena *a, bool sticky, engine_wft *ret) {
 err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
                       engine_wft *ret_wft) {
   if (!run_is_open(run) || !run->state.wft_scheduled_id || run->state.wft_started_id) {
-    return ERR(st->arena, NOT_FOUND, "Workflow task not found.");
+    return wft_not_found(st->arena);
   }
   tx_begin(run, st);
   make_normal_if_stale(run);
@@ -287,7 +295,7 @@ err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *to
   pb_store_RunState *s = &run->state;
   bool in_history = s->wft_written && !run->start_unwritten;
   if (!s->wft_started_id || in_history || !engine_wft_is_current(run, token)) {
-    return ERR(st->arena, NOT_FOUND, "Workflow task not found.");
+    return wft_not_found(st->arena);
   }
   tx_begin(run, st);
   s->wft_started_id = 0;
@@ -321,22 +329,30 @@ static void next_attempt(engine_run *run) {
   wft_schedule(run, true);
 }
 
+static void append_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
+                          const pb_WorkerVersionStamp *version, span binary_checksum) {
+  tx *t = &run->tx;
+  EVENT(t, ev, attrs, WORKFLOW_TASK_FAILED, workflow_task_failed_event_attributes,
+        WorkflowTaskFailedEventAttributes);
+  attrs->scheduled_event_id = run->state.wft_scheduled_id;
+  attrs->started_event_id = run->state.wft_started_id;
+  attrs->cause = cause;
+  attrs->failure = failure ? failure_fit_depth(failure, t->arena) : NULL;
+  attrs->identity = identity;
+  attrs->worker_version = (pb_WorkerVersionStamp *)version;
+  attrs->binary_checksum = binary_checksum;
+  tx_append(run, ev);
+}
+
+void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, span identity) {
+  append_failed(run, cause, failure, identity, NULL, SPAN_NONE);
+  wft_clear(run);
+}
+
 void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
                 const pb_WorkerVersionStamp *version, span binary_checksum) {
-  tx *t = &run->tx;
   pb_store_RunState *s = &run->state;
-  if (s->wft_written) {
-    EVENT(t, ev, attrs, WORKFLOW_TASK_FAILED, workflow_task_failed_event_attributes,
-          WorkflowTaskFailedEventAttributes);
-    attrs->scheduled_event_id = s->wft_scheduled_id;
-    attrs->started_event_id = s->wft_started_id;
-    attrs->cause = cause;
-    attrs->failure = (pb_Failure *)failure;
-    attrs->identity = identity;
-    attrs->worker_version = (pb_WorkerVersionStamp *)version;
-    attrs->binary_checksum = binary_checksum;
-    tx_append(run, ev);
-  }
+  if (s->wft_written) append_failed(run, cause, failure, identity, version, binary_checksum);
   s->last_wft_failed_cause = cause;
   s->last_wft_timeout_type = 0;
   s->last_wft_failure = (pb_Failure *)failure;
@@ -360,6 +376,11 @@ static void timed_out(engine_run *run, int32_t type) {
   next_attempt(run);
 }
 
+err *wft_heartbeat_over(engine_run *run) {
+  timed_out(run, PB_TIMEOUT_TYPE_START_TO_CLOSE);
+  return not_found(run->tx.arena, "workflow task heartbeat timeout");
+}
+
 void wft_fire(engine_run *run) {
   pb_store_RunState *s = &run->state;
   int64_t now = run->tx.now_ns;
@@ -381,7 +402,7 @@ void wft_adopt(engine_run *run, const engine_token *token, span identity) {
 err *engine_wft_fail(engine_run *run, engine_step *st, const engine_token *token,
                      const pb_RespondWorkflowTaskFailedRequest *r) {
   if (!engine_wft_is_current(run, token)) {
-    return ERR(st->arena, NOT_FOUND, "Workflow task not found.");
+    return wft_not_found(st->arena);
   }
   st->lazy = false;
   tx_begin(run, st);

@@ -1,0 +1,75 @@
+/* check.c - the invariants of a run, in words: used after steps by tests and the simulator, and
+ * after loads by the shard. */
+#include "engine/activity.h"
+
+static const char *check_workflow_task(const engine_run *run, arena *a) {
+  const pb_store_RunState *s = &run->state;
+  if (!run_is_open(run)) {
+    return s->wft_scheduled_id ? "a closed run has a workflow task" : NULL;
+  }
+  if (s->wft_started_id && !s->wft_scheduled_id) return "a task is started but not scheduled";
+  if (s->wft_started_id && s->wft_started_id <= s->wft_scheduled_id) {
+    return "a workflow task started before it was scheduled";
+  }
+  if (s->wft_scheduled_id && !s->wft_started_id && !run->wft_queued.queue) {
+    return "a workflow task waits in no queue";
+  }
+  if (s->wft_started_id && s->wft_timeout <= 0) return "a started workflow task has no timeout";
+  if (s->wft_written && s->wft_scheduled_id >= s->next_event_id) {
+    return "the workflow task's event is not in history";
+  }
+  if (!s->wft_written && s->wft_scheduled_id && s->wft_attempt < 2) {
+    return "a first attempt is not in history";
+  }
+  (void)a;
+  return NULL;
+}
+
+static const char *check_activity(const engine_run *run, const engine_item *it, arena *a) {
+  const activity *act = item_msg(it);
+  if (!act->scheduled) return arena_printf(a, "activity %lld has no schedule", (long long)it->id);
+  if (it->id >= run->state.next_event_id) return "an activity is newer than history";
+  if (act->attempt < 1) return "an activity has no attempt";
+  if (!run_is_open(run)) return it->due_ns || it->queued.queue ? "a closed run acts" : NULL;
+  if (act->state == PB_ACTIVITY_STATE_SCHEDULED && !it->queued.queue) {
+    return "a scheduled activity waits in no queue";
+  }
+  if (act->state != PB_ACTIVITY_STATE_SCHEDULED && it->queued.queue) {
+    return "an activity that is not scheduled waits in a queue";
+  }
+  if (act->state == PB_ACTIVITY_STATE_BACKOFF && !it->due_ns) return "a backoff never ends";
+  int32_t most = act->scheduled->retry_policy ? act->scheduled->retry_policy->maximum_attempts : 0;
+  return most > 0 && act->attempt > most ? "an activity has more attempts than allowed" : NULL;
+}
+
+static const char *check_items(const engine_run *run, arena *a) {
+  size_t n;
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_ACTIVITY, a, &n);
+  if ((int64_t)n != run->activities) return "activities are miscounted";
+  for (size_t i = 0; i < n; i++) {
+    const char *why = check_activity(run, items[i], a);
+    if (why) return why;
+  }
+  items = items_sorted(run, PB_ITEM_KIND_TIMER, a, &n);
+  if ((int64_t)n != run->timers) return "timers are miscounted";
+  for (size_t i = 0; i < n; i++) {
+    if (!items[i]->due_ns) return "a timer never fires";
+  }
+  (void)items_sorted(run, PB_ITEM_KIND_BUFFERED, a, &n);
+  if ((int32_t)n != run->state.buffered_count) return "buffered events are miscounted";
+  if (n && !run->state.wft_started_id) return "events are buffered although no task is in flight";
+  return NULL;
+}
+
+/* Whatever is pending will be woken by something. */
+static const char *check_alive(const engine_run *run) {
+  const pb_store_RunState *s = &run->state;
+  if (!run_is_open(run) || s->wft_scheduled_id || s->completed_wfts > 0) return NULL;
+  return s->first_backoff_until ? NULL : "a run without a completed task has none pending";
+}
+
+const char *engine_check(const engine_run *run, arena *a) {
+  const char *why = check_workflow_task(run, a);
+  if (!why) why = check_items(run, a);
+  return why ? why : check_alive(run);
+}

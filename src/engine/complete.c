@@ -1,0 +1,186 @@
+/* complete.c - RespondWorkflowTaskCompleted: all of its commands, or a failed workflow task. */
+#include "engine/command.h"
+
+static const int64_t heartbeat_limit_ns = 30 * 60 * NS_PER_SEC;
+
+/* A type that does not exist, or anything after a closing command, is answered and otherwise
+ * ignored: the task stays in flight. */
+static err *check_sequence(arena *a, const pb_RespondWorkflowTaskCompletedRequest *r) {
+  const command_rule *closing = NULL;
+  for (size_t i = 0; i < r->commands.n; i++) {
+    const command_rule *rule = command_find(r->commands.v[i]->command_type);
+    if (!rule) {
+      return ERR(a, INVALID_ARGUMENT, "unknown command type: %d", r->commands.v[i]->command_type);
+    }
+    if (closing) break;
+    if (rule->closes && i + 1 < r->commands.n) closing = rule;
+  }
+  if (!closing) return NULL;
+  const char *names = "";
+  for (size_t i = 0; i < r->commands.n; i++) {
+    names = arena_printf(a, "%s%s%s", names, i ? ", " : "",
+                        command_find(r->commands.v[i]->command_type)->name);
+  }
+  return ERR(a, INVALID_ARGUMENT,
+             "invalid command sequence: [%s], command %s must be the last command.", names,
+             closing->name);
+}
+
+static void take_worker_facts(engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r) {
+  pb_store_RunState *s = &run->state;
+  if (r->worker_version_stamp) s->worker_version = r->worker_version_stamp;
+  if (r->sdk_metadata && r->sdk_metadata->sdk_name.n) {
+    s->worker_sdk_name = r->sdk_metadata->sdk_name;
+    s->worker_sdk_version = r->sdk_metadata->sdk_version;
+  }
+  const pb_StickyExecutionAttributes *sticky = r->sticky_attributes;
+  if (sticky && sticky->worker_task_queue && sticky->worker_task_queue->name.n) {
+    s->sticky_queue = sticky->worker_task_queue->name;
+    s->sticky_timeout = pb_duration_ns(sticky->schedule_to_start_timeout);
+  } else {
+    wft_clear_sticky(run);
+  }
+}
+
+/* WorkflowTaskCompleted, and the task is over. */
+static int64_t append_completed(engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r) {
+  tx *t = &run->tx;
+  pb_store_RunState *s = &run->state;
+  wft_write_transient(run);
+  EVENT(t, ev, attrs, WORKFLOW_TASK_COMPLETED, workflow_task_completed_event_attributes,
+        WorkflowTaskCompletedEventAttributes);
+  attrs->scheduled_event_id = s->wft_scheduled_id;
+  attrs->started_event_id = s->wft_started_id;
+  attrs->identity = r->identity;
+  attrs->binary_checksum = r->binary_checksum;
+  attrs->worker_version = r->worker_version_stamp;
+  attrs->sdk_metadata = r->sdk_metadata;
+  attrs->metering_metadata = r->metering_metadata;
+  tx_append(run, ev);
+  s->last_completed_started_id = s->wft_started_id;
+  s->completed_wfts++;
+  s->wft_attempt = 1;
+  s->wft_failures = 0;
+  s->last_wft_failure = NULL;
+  s->last_wft_failed_cause = s->last_wft_timeout_type = 0;
+  wft_clear(run);
+  take_worker_facts(run, r);
+  return ev->event_id;
+}
+
+static err *apply_commands(command_ctx *c) {
+  const pb_RespondWorkflowTaskCompletedRequest *r = c->request;
+  for (size_t i = 0; i < r->commands.n; i++) {
+    const command_rule *rule = command_find(r->commands.v[i]->command_type);
+    if (!rule->apply) {
+      return command_refuse(c, PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+                            "%s is not supported by this version of the server", rule->name);
+    }
+    TRY(rule->apply(c, r->commands.v[i]));
+  }
+  return NULL;
+}
+
+/* The completion is refused: its changes are forgotten and the task fails, visibly on the first
+ * attempt; a later attempt is left in flight until it times out, except that events which arrived
+ * must reach the worker. */
+static void fail_completion(command_ctx *c, const engine_token *token, const err *e) {
+  engine_run *run = c->run;
+  engine_step *st = run->tx.st;
+  arena *a = st->arena;
+  tx_rollback(run);
+  wft_adopt(run, token, c->request->identity);
+  wft_settle(run);
+  const char *cause = failed_cause_name(c->fail_cause, a);
+  const char *text = e->what[0] ? arena_printf(a, "%s: %s", cause, e->what) : cause;
+  st->reply_err = ERR(a, INVALID_ARGUMENT, "%s", text);
+  bool unhandled = c->fail_cause == PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND && !e->what[0];
+  if (wft_is_transient(run) && !unhandled) return;
+  pb_Failure *f = pb_new(a, Failure);
+  f->message = span_cstr(text);
+  f->which_failure_info = PB_Failure_server_failure_info_FIELD;
+  f->server_failure_info = pb_new(a, ServerFailureInfo);
+  if (c->terminate) {
+    wft_fail_last(run, c->fail_cause, f, c->request->identity);
+    run_force_terminate(run, span_cstr(text), SPAN_NONE);
+  } else {
+    wft_failed(run, c->fail_cause, f, c->request->identity, NULL, c->request->binary_checksum);
+  }
+}
+
+/* An empty completion that asks for a new task keeps a long local activity alive, for a while. */
+static bool is_heartbeat(const pb_RespondWorkflowTaskCompletedRequest *r) {
+  return r->force_create_new_workflow_task && r->commands.n == 0 && r->messages.n == 0;
+}
+
+static bool heartbeat_is_over(const engine_run *run) {
+  const pb_store_RunState *s = &run->state;
+  return s->wft_original_time && run->tx.now_ns - s->wft_original_time > heartbeat_limit_ns;
+}
+
+static void hand_back_next(engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r,
+                           engine_completion *done) {
+  engine_step *st = run->tx.st;
+  engine_poller p = {.identity = r->identity,
+                     .request_id = SPAN("request-from-RespondWorkflowTaskCompleted"),
+                     .sticky = true};
+  pb_WorkerVersionCapabilities caps = {0};
+  if (r->worker_version_stamp) {
+    caps.build_id = r->worker_version_stamp->build_id;
+    p.version = &caps;
+  }
+  st->n_tasks--; /* started here, so nobody else may get it */
+  tx_finish(run);
+  wft_start_now(run, &p, run->tx.now_ns);
+  wft_fill(run, st->arena, true, &done->next);
+}
+
+static void schedule_next(engine_run *run, command_ctx *c, int64_t original_time,
+                          engine_completion *done) {
+  const pb_RespondWorkflowTaskCompletedRequest *r = c->request;
+  bool more = r->force_create_new_workflow_task || run_has_buffered(run) || c->wake;
+  if (!run_is_open(run) || !more) {
+    tx_finish(run);
+    return;
+  }
+  if (is_heartbeat(r)) run->state.wft_original_time = original_time;
+  tx_flush_buffer(run);
+  wft_schedule(run, true);
+  if (r->return_new_workflow_task && run->tx.st->n_tasks > 0) {
+    hand_back_next(run, r, done);
+  } else {
+    tx_finish(run);
+  }
+}
+
+err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *token,
+                         const pb_RespondWorkflowTaskCompletedRequest *r,
+                         engine_completion *ret_done) {
+  arena *a = st->arena;
+  if (!engine_wft_is_current(run, token)) return wft_not_found(a);
+  TRY(check_sequence(a, r));
+  engine_completion done = {.response = pb_new(a, RespondWorkflowTaskCompletedResponse)};
+  int64_t original_time = run->state.wft_original_time;
+  st->lazy = false;
+  tx_begin(run, st);
+  wft_adopt(run, token, r->identity);
+  wft_settle(run);
+  if (is_heartbeat(r) && heartbeat_is_over(run)) {
+    st->reply_err = wft_heartbeat_over(run);
+    tx_finish(run);
+    *ret_done = done;
+    return NULL;
+  }
+  command_ctx c = {.run = run, .request = r};
+  c.completed_event_id = append_completed(run, r);
+  err *e = apply_commands(&c);
+  if (e) {
+    fail_completion(&c, token, e);
+    tx_finish(run);
+  } else {
+    schedule_next(run, &c, original_time, &done);
+    run_check_limits(run, st);
+  }
+  *ret_done = done;
+  return NULL;
+}

@@ -1,0 +1,85 @@
+/* failure.c - failures the server makes, and how much of a reported one can be kept. */
+#include "engine/engine_int.h"
+
+pb_Failure *failure_server(arena *a, span message, bool non_retryable) {
+  pb_Failure *f = pb_new(a, Failure);
+  f->message = message;
+  f->which_failure_info = PB_Failure_server_failure_info_FIELD;
+  f->server_failure_info = pb_new(a, ServerFailureInfo);
+  f->server_failure_info->non_retryable = non_retryable;
+  return f;
+}
+
+pb_Failure *failure_timeout(arena *a, int32_t type, span message, const pb_Failure *cause,
+                            span last_heartbeat_details) {
+  pb_Failure *f = pb_new(a, Failure);
+  f->message = message;
+  f->source = SPAN("Server");
+  f->cause = (pb_Failure *)cause;
+  f->which_failure_info = PB_Failure_timeout_failure_info_FIELD;
+  f->timeout_failure_info = pb_new(a, TimeoutFailureInfo);
+  f->timeout_failure_info->timeout_type = type;
+  f->timeout_failure_info->last_heartbeat_details = last_heartbeat_details;
+  return f;
+}
+
+static size_t depth_of(const pb_Failure *f) {
+  size_t depth = 0;
+  for (; f; f = f->cause) depth++;
+  return depth;
+}
+
+/* Copies this one link; its cause is set by the caller. */
+static pb_Failure *link_copy(const pb_Failure *f, arena *a) {
+  pb_Failure *copy = arena_new(a, pb_Failure);
+  *copy = *f;
+  copy->cause = NULL;
+  return copy;
+}
+
+pb_Failure *failure_fit_depth(const pb_Failure *f, arena *a) {
+  size_t depth = depth_of(f);
+  if (depth <= FAILURE_DEPTH) return (pb_Failure *)f;
+  const size_t half = FAILURE_DEPTH / 2;
+  pb_Failure *first = NULL, **at = &first;
+  for (size_t i = 0; f; f = f->cause, i++) {
+    if (i == half) {
+      *at = failure_server(a,
+                           arena_spanf(a,
+                                       "%zu failures of this chain are left out here: readers "
+                                       "stop at %d levels",
+                                       depth - 2 * half, 100),
+                           false);
+      at = &(*at)->cause;
+    }
+    if (i >= half && i < depth - half) continue;
+    *at = link_copy(f, a);
+    at = &(*at)->cause;
+  }
+  return first;
+}
+
+static span cut(span s, size_t limit) {
+  if (s.n <= limit) return s;
+  /* Not in the middle of a UTF-8 sequence. */
+  while (limit > 0 && (s.p[limit] & 0xc0) == 0x80) limit--;
+  return span_of(s.p, limit);
+}
+
+pb_Failure *failure_fit_bytes(const pb_Failure *f, size_t limit, arena *a) {
+  if (pb_encoded_bytes(&pb_Failure_desc, f) <= limit) return (pb_Failure *)f;
+  const size_t quarter = 128 * 1024;
+  pb_Failure *outer = failure_server(a, SPAN("Failure exceeds size limit."), true);
+  pb_Failure *kept = link_copy(f, a);
+  kept->message = cut(f->message, quarter);
+  kept->stack_trace = cut(f->stack_trace, quarter);
+  kept->encoded_attributes = NULL;
+  if (kept->which_failure_info == PB_Failure_application_failure_info_FIELD) {
+    pb_ApplicationFailureInfo *info = arena_new(a, pb_ApplicationFailureInfo);
+    *info = *f->application_failure_info;
+    info->details = SPAN_NONE;
+    kept->application_failure_info = info;
+  }
+  outer->cause = kept;
+  return outer;
+}

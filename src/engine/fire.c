@@ -1,0 +1,72 @@
+/* fire.c - time passes: everything due is done in one step, then one workflow task. */
+#include "engine/engine_int.h"
+
+int64_t run_due_ns(const engine_run *run) {
+  const pb_store_RunState *s = &run->state;
+  if (!run_is_open(run)) return 0;
+  int64_t due = INT64_MAX;
+  if (run->info->run_deadline) due = MIN(due, run->info->run_deadline);
+  if (s->first_backoff_until) due = MIN(due, s->first_backoff_until);
+  if (s->wft_started_id) {
+    due = MIN(due, s->wft_started_time + s->wft_timeout);
+  } else if (s->wft_on_sticky) {
+    due = MIN(due, s->wft_scheduled_time + s->sticky_timeout);
+  }
+  return due == INT64_MAX ? 0 : due;
+}
+
+int64_t engine_next_due_ns(const engine_run *run) {
+  int64_t of_run = run_due_ns(run);
+  const heap_node *first = heap_min(&run->due);
+  if (!first) return of_run;
+  return of_run ? MIN(of_run, first->key) : first->key;
+}
+
+/* Takes the due items off the heap, earliest first; tx_finish puts back those that still have a
+ * deadline. */
+static engine_item **take_due(engine_run *run, int64_t now_ns, arena *a, size_t *ret_n) {
+  engine_item **due = arena_array(a, engine_item *, run->due.n + 1);
+  size_t n = 0;
+  while (heap_min(&run->due) && heap_min(&run->due)->key <= now_ns) {
+    engine_item *it = CONTAINER_OF(heap_min(&run->due), engine_item, due_node);
+    heap_remove(&run->due, &it->due_node);
+    due[n++] = it;
+  }
+  *ret_n = n;
+  return due;
+}
+
+static void fire_items(engine_run *run) {
+  size_t n, fired_timers = 0;
+  engine_item **due = take_due(run, run->tx.now_ns, run->tx.arena, &n);
+  for (size_t i = 0; i < n; i++) {
+    engine_item *it = due[i];
+    item_set_due(run, it, it->due_ns, it->queued);
+    if (it->kind == PB_ITEM_KIND_TIMER) {
+      timer_fire(run, it);
+      fired_timers++;
+    } else {
+      activity_fire(run, it);
+    }
+  }
+  if (fired_timers) wft_wake(run);
+}
+
+void engine_fire(engine_run *run, engine_step *st) {
+  if (!run_is_open(run)) return;
+  tx_begin(run, st);
+  wft_settle(run);
+  if (run->info->run_deadline && run->info->run_deadline <= run->tx.now_ns) {
+    st->lazy = false;
+    run_timed_out(run);
+    tx_finish(run);
+    return;
+  }
+  int64_t of_run = run_due_ns(run);
+  if (of_run && of_run <= run->tx.now_ns) {
+    st->lazy = false;
+    wft_fire(run);
+  }
+  fire_items(run);
+  tx_finish(run);
+}

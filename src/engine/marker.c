@@ -1,0 +1,135 @@
+/* marker.c - commands that only record something: markers, memo, search attributes. */
+#include "engine/command.h"
+
+err *command_record_marker(command_ctx *c, const pb_Command *cmd) {
+  const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES;
+  const pb_RecordMarkerCommandAttributes *in =
+      cmd->which_attributes == PB_Command_record_marker_command_attributes_FIELD
+          ? cmd->record_marker_command_attributes
+          : NULL;
+  if (!in) {
+    return command_refuse(c, cause,
+                          "RecordMarkerCommandAttributes is not set on RecordMarkerCommand.");
+  }
+  if (!in->marker_name.n) {
+    return command_refuse(c, cause, "MarkerName is not set on RecordMarkerCommand.");
+  }
+  if (in->marker_name.n > ID_LIMIT_BYTES) {
+    return command_refuse(c, cause,
+                          "MarkerName on RecordMarkerCommand exceeds length limit. "
+                          "MarkerName=%.*s Length=%zu Limit=%d",
+                          SPAN_ARG(in->marker_name), in->marker_name.n, ID_LIMIT_BYTES);
+  }
+  engine_run *run = c->run;
+  tx *t = &run->tx;
+  size_t details = pb_encoded_bytes(&pb_RecordMarkerCommandAttributes_desc, in);
+  TRY(command_check_bytes(c, details, t->st->host->limits->blob_bytes, cause,
+                          "RecordMarkerCommandAttributes.Details"));
+  EVENT(t, ev, attrs, MARKER_RECORDED, marker_recorded_event_attributes,
+        MarkerRecordedEventAttributes);
+  ev->user_metadata = cmd->user_metadata;
+  attrs->marker_name = in->marker_name;
+  attrs->details.v = (void *)in->details.v;
+  attrs->details.n = in->details.n;
+  attrs->workflow_task_completed_event_id = c->completed_event_id;
+  attrs->header = in->header;
+  attrs->failure = in->failure ? failure_fit_depth(in->failure, t->arena) : NULL;
+  tx_append(run, ev);
+  return NULL;
+}
+
+/* A payload that decodes to nothing removes its key. */
+static bool is_nil(const pb_Payload *p) {
+  if (!p) return true;
+  for (size_t i = 0; i < p->metadata.n; i++) {
+    if (span_eq(p->metadata.v[i]->key, SPAN("encoding")) &&
+        span_eq(p->metadata.v[i]->value, SPAN("binary/null"))) {
+      return true;
+    }
+  }
+  return span_eq(p->data, SPAN("null")) || (p->metadata.n == 0 && p->data.n == 0);
+}
+
+static void merge_memo(engine_run *run, const pb_Memo *changes) {
+  arena *a = run->tx.arena;
+  const pb_Memo *old = run->state.memo;
+  pb_Memo *merged = pb_new(a, Memo);
+  size_t most = (old ? old->fields.n : 0) + changes->fields.n;
+  merged->fields.v = arena_array(a, pb_Memo_FieldsEntry *, most);
+  for (size_t i = 0; old && i < old->fields.n; i++) {
+    bool replaced = false;
+    for (size_t k = 0; k < changes->fields.n; k++) {
+      replaced = replaced || span_eq(changes->fields.v[k]->key, old->fields.v[i]->key);
+    }
+    if (!replaced) merged->fields.v[merged->fields.n++] = old->fields.v[i];
+  }
+  for (size_t k = 0; k < changes->fields.n; k++) {
+    if (!is_nil(changes->fields.v[k]->value)) {
+      merged->fields.v[merged->fields.n++] = changes->fields.v[k];
+    }
+  }
+  run->state.memo = merged;
+}
+
+err *command_modify_properties(command_ctx *c, const pb_Command *cmd) {
+  const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES;
+  const pb_ModifyWorkflowPropertiesCommandAttributes *in =
+      cmd->which_attributes == PB_Command_modify_workflow_properties_command_attributes_FIELD
+          ? cmd->modify_workflow_properties_command_attributes
+          : NULL;
+  if (!in) {
+    return command_refuse(
+        c, cause,
+        "ModifyWorkflowPropertiesCommandAttributes is not set on ModifyWorkflowPropertiesCommand.");
+  }
+  if (!in->upserted_memo) {
+    return command_refuse(c, cause, "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand.");
+  }
+  engine_run *run = c->run;
+  tx *t = &run->tx;
+  TRY(command_check_bytes(c, pb_encoded_bytes(&pb_Memo_desc, in->upserted_memo),
+                          t->st->host->limits->memo_bytes, cause,
+                          "ModifyWorkflowPropertiesCommandAttributes"));
+  EVENT(t, ev, attrs, WORKFLOW_PROPERTIES_MODIFIED, workflow_properties_modified_event_attributes,
+        WorkflowPropertiesModifiedEventAttributes);
+  attrs->workflow_task_completed_event_id = c->completed_event_id;
+  attrs->upserted_memo = in->upserted_memo;
+  merge_memo(run, in->upserted_memo);
+  tx_append(run, ev);
+  return NULL;
+}
+
+/* Only what SDKs write about their own patches: attributes of users come with visibility. */
+static bool is_predefined(span name) {
+  return span_eq(name, SPAN("TemporalChangeVersion")) || span_eq(name, SPAN("BuildIds")) ||
+         span_eq(name, SPAN("BinaryChecksums"));
+}
+
+err *command_upsert_search_attributes(command_ctx *c, const pb_Command *cmd) {
+  const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES;
+  const pb_UpsertWorkflowSearchAttributesCommandAttributes *in =
+      cmd->which_attributes == PB_Command_upsert_workflow_search_attributes_command_attributes_FIELD
+          ? cmd->upsert_workflow_search_attributes_command_attributes
+          : NULL;
+  if (!in || !in->search_attributes) {
+    return command_refuse(c, cause,
+                          "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand.");
+  }
+  engine_run *run = c->run;
+  tx *t = &run->tx;
+  for (size_t i = 0; i < in->search_attributes->indexed_fields.n; i++) {
+    span name = in->search_attributes->indexed_fields.v[i]->key;
+    if (!is_predefined(name)) {
+      return command_refuse(c, cause,
+                            "Namespace %.*s has no mapping defined for search attribute %.*s",
+                            SPAN_ARG(run->info->namespace_name), SPAN_ARG(name));
+    }
+  }
+  EVENT(t, ev, attrs, UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        upsert_workflow_search_attributes_event_attributes,
+        UpsertWorkflowSearchAttributesEventAttributes);
+  attrs->workflow_task_completed_event_id = c->completed_event_id;
+  attrs->search_attributes = in->search_attributes;
+  tx_append(run, ev);
+  return NULL;
+}

@@ -1,0 +1,200 @@
+/* view.c - what a run looks like from outside. */
+#include "engine/activity.h"
+
+const pb_store_RunInfo *engine_info(const engine_run *run) { return run->info; }
+
+void engine_look(const engine_run *run, engine_view *v) {
+  const pb_store_RunState *s = &run->state;
+  const pb_store_RunInfo *i = run->info;
+  *v = (engine_view){.run = run->run,
+                     .ns = run->ns,
+                     .workflow_id = i->workflow_id,
+                     .run_id = i->run_id,
+                     .first_run_id = i->started->first_execution_run_id,
+                     .request_id = i->request_id,
+                     .workflow_type = i->started->workflow_type->name,
+                     .task_queue = i->started->task_queue->name,
+                     .new_run_id = s->new_run_id,
+                     .status = s->status,
+                     .next_event_id = s->next_event_id,
+                     .close_event_batch_id = s->close_event_batch_id,
+                     .completed_wfts = s->completed_wfts,
+                     .last_completed_started_id = s->last_completed_started_id,
+                     .wft_pending = s->wft_scheduled_id != 0,
+                     .wft_started = s->wft_started_id != 0,
+                     .backoff = s->first_backoff_until != 0,
+                     .backoff_until_ns = s->first_backoff_until,
+                     .unsettled = run->start_unwritten,
+                     .wft_attempt = s->wft_attempt,
+                     .wft_scheduled_id = s->wft_scheduled_id,
+                     .sticky_queue = s->sticky_queue.n ? s->sticky_queue : SPAN_NONE,
+                     .sticky_timeout_ns = s->sticky_timeout,
+                     .start_time_ns = i->start_time,
+                     .close_time_ns = s->close_time,
+                     .history_bytes = s->history_bytes};
+}
+
+static void ready_workflow_task(engine_run *run, engine_step *st) {
+  if (!run->wft_queued.queue || run->state.wft_started_id) return;
+  engine_task task = {.kind = ENGINE_WORKFLOW_TASK, .queued = run->wft_queued};
+  if (run->state.wft_on_sticky) {
+    const engine_host *h = st->host;
+    task.sticky_fallback = h->queue_key(h->ctx, run->ns, run->info->started->task_queue->name,
+                                        ENGINE_WORKFLOW_TASK, false);
+  }
+  step_task(st, task);
+}
+
+void engine_ready_tasks(engine_run *run, engine_step *st) {
+  size_t n;
+  if (!run_is_open(run)) return;
+  ready_workflow_task(run, st);
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_ACTIVITY, st->arena, &n);
+  for (size_t i = 0; i < n; i++) {
+    if (items[i]->queued.queue) activity_ready_task(run, items[i], st);
+  }
+}
+
+/* --- describe --- */
+
+static pb_WorkflowExecution *execution(const engine_run *run, arena *a) {
+  pb_WorkflowExecution *e = pb_new(a, WorkflowExecution);
+  e->workflow_id = run->info->workflow_id;
+  e->run_id = run->info->run_id;
+  return e;
+}
+
+static pb_WorkflowExecutionConfig *describe_config(const engine_run *run, arena *a) {
+  const pb_WorkflowExecutionStartedEventAttributes *s = run->info->started;
+  pb_WorkflowExecutionConfig *c = pb_new(a, WorkflowExecutionConfig);
+  c->task_queue = s->task_queue;
+  c->workflow_execution_timeout = s->workflow_execution_timeout;
+  c->workflow_run_timeout = s->workflow_run_timeout;
+  c->default_workflow_task_timeout = pb_duration_new(a, run->info->task_timeout);
+  c->user_metadata = run->info->user_metadata;
+  return c;
+}
+
+static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) {
+  const pb_store_RunInfo *i = run->info;
+  const pb_store_RunState *s = &run->state;
+  pb_WorkflowExecutionInfo *w = pb_new(a, WorkflowExecutionInfo);
+  w->execution = w->root_execution = execution(run, a);
+  w->type = i->started->workflow_type;
+  w->start_time = pb_time_new(a, i->start_time);
+  w->execution_time = pb_time_new(a, i->execution_time);
+  w->close_time = pb_time_or_null(a, s->close_time);
+  w->status = s->status;
+  w->history_length = s->next_event_id - 1;
+  w->history_size_bytes = s->history_bytes;
+  w->state_transition_count = s->state_transitions;
+  w->memo = s->memo ? s->memo : pb_new(a, Memo);
+  w->search_attributes = pb_new(a, SearchAttributes);
+  w->auto_reset_points = pb_new(a, ResetPoints);
+  w->task_queue = i->started->task_queue->name;
+  w->most_recent_worker_version_stamp = s->worker_version;
+  w->first_run_id = i->started->first_execution_run_id;
+  w->priority = i->started->priority;
+  if (s->close_time) w->execution_duration = pb_duration_new(a, s->close_time - i->execution_time);
+  return w;
+}
+
+static pb_WorkflowExecutionExtendedInfo *describe_extended(const engine_run *run, arena *a) {
+  const pb_store_RunInfo *i = run->info;
+  pb_WorkflowExecutionExtendedInfo *x = pb_new(a, WorkflowExecutionExtendedInfo);
+  x->execution_expiration_time = pb_time_or_null(a, i->execution_deadline);
+  if (i->run_deadline) {
+    x->run_expiration_time = pb_time_new(a, i->run_deadline);
+  } else {
+    /* "Never" is the zero time of the original's language. */
+    x->run_expiration_time = pb_new(a, Timestamp);
+    x->run_expiration_time->seconds = INT64_C(-62135596800);
+  }
+  x->cancel_requested = run->state.cancel_requested;
+  x->original_start_time = pb_time_new(a, i->first_run_start_time);
+  pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *entry =
+      pb_new(a, WorkflowExecutionExtendedInfo_RequestIdInfosEntry);
+  entry->key = i->request_id;
+  entry->value = pb_new(a, RequestIdInfo);
+  entry->value->event_type = PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED;
+  entry->value->event_id = 1;
+  x->request_id_infos.v = arena_array(a, pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *, 1);
+  x->request_id_infos.v[0] = entry;
+  x->request_id_infos.n = 1;
+  return x;
+}
+
+static pb_PendingWorkflowTaskInfo *describe_wft(const engine_run *run, arena *a) {
+  const pb_store_RunState *s = &run->state;
+  if (!s->wft_scheduled_id) return NULL;
+  pb_PendingWorkflowTaskInfo *p = pb_new(a, PendingWorkflowTaskInfo);
+  p->state = s->wft_started_id ? PB_PENDING_WORKFLOW_TASK_STATE_STARTED
+                               : PB_PENDING_WORKFLOW_TASK_STATE_SCHEDULED;
+  p->scheduled_time = pb_time_new(a, s->wft_scheduled_time);
+  p->original_scheduled_time = pb_time_or_null(a, s->wft_original_time);
+  p->started_time = pb_time_or_null(a, s->wft_started_id ? s->wft_started_time : 0);
+  p->attempt = s->wft_attempt;
+  return p;
+}
+
+static int32_t pending_state(const activity *act) {
+  if (act->cancel_requested_id) return PB_PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
+  return act->state == PB_ACTIVITY_STATE_STARTED ? PB_PENDING_ACTIVITY_STATE_STARTED
+                                                 : PB_PENDING_ACTIVITY_STATE_SCHEDULED;
+}
+
+static pb_ActivityOptions *describe_options(const activity *act, arena *a) {
+  const pb_ActivityTaskScheduledEventAttributes *s = act->scheduled;
+  pb_ActivityOptions *o = pb_new(a, ActivityOptions);
+  o->task_queue = pb_new(a, TaskQueue);
+  o->task_queue->name = o->task_queue->normal_name = s->task_queue->name;
+  o->schedule_to_close_timeout = s->schedule_to_close_timeout;
+  o->schedule_to_start_timeout = s->schedule_to_start_timeout;
+  o->start_to_close_timeout = s->start_to_close_timeout;
+  o->heartbeat_timeout = s->heartbeat_timeout;
+  o->retry_policy = s->retry_policy;
+  o->priority = s->priority;
+  return o;
+}
+
+static pb_PendingActivityInfo *describe_activity(const activity *act, arena *a) {
+  const pb_ActivityTaskScheduledEventAttributes *s = act->scheduled;
+  const bool running = act->state == PB_ACTIVITY_STATE_STARTED;
+  pb_PendingActivityInfo *p = pb_new(a, PendingActivityInfo);
+  p->activity_id = s->activity_id;
+  p->activity_type = s->activity_type;
+  p->state = pending_state(act);
+  p->heartbeat_details = act->heartbeat_details;
+  p->last_heartbeat_time = pb_time_or_null(a, act->last_heartbeat_time);
+  p->last_started_time = pb_time_or_null(a, running ? act->started_time : 0);
+  p->attempt = act->attempt;
+  p->maximum_attempts = s->retry_policy ? s->retry_policy->maximum_attempts : 0;
+  p->scheduled_time = pb_time_new(a, act->scheduled_time);
+  int64_t to_close = pb_duration_ns(s->schedule_to_close_timeout);
+  if (to_close) p->expiration_time = pb_time_new(a, act->first_scheduled_time + to_close);
+  p->last_failure = act->last_failure;
+  p->last_worker_identity = act->last_worker_identity;
+  p->last_attempt_complete_time = pb_time_or_null(a, act->last_completed_time);
+  if (act->state == PB_ACTIVITY_STATE_BACKOFF) {
+    p->next_attempt_schedule_time = pb_time_new(a, act->next_attempt_time);
+    p->current_retry_interval = pb_duration_new(a, act->retry_interval);
+  }
+  p->priority = s->priority;
+  p->activity_options = describe_options(act, a);
+  return p;
+}
+
+pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a) {
+  size_t n;
+  pb_DescribeWorkflowExecutionResponse *r = pb_new(a, DescribeWorkflowExecutionResponse);
+  r->execution_config = describe_config(run, a);
+  r->workflow_execution_info = describe_info(run, a);
+  r->workflow_extended_info = describe_extended(run, a);
+  r->pending_workflow_task = describe_wft(run, a);
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_ACTIVITY, a, &n);
+  r->pending_activities.v = arena_array(a, pb_PendingActivityInfo *, n + 1);
+  for (size_t i = 0; i < n; i++) {
+    r->pending_activities.v[r->pending_activities.n++] = describe_activity(item_msg(items[i]), a);
+  }
+  return r;
+}

@@ -1,0 +1,160 @@
+"""The official command line against the server: what a person types."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from datetime import timedelta
+
+import pytest
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+TEMPORAL = os.path.join(os.path.dirname(sys.executable), "temporal")
+QUEUE = "cli"
+
+
+@activity.defn
+async def shout(text: str) -> str:
+    return text.upper()
+
+
+@workflow.defn(name="Shout")
+class Shout:
+    @workflow.run
+    async def run(self, text: str) -> str:
+        return await workflow.execute_activity(shout, text,
+                                               start_to_close_timeout=timedelta(seconds=5))
+
+
+@workflow.defn(name="Wait")
+class Wait:
+    def __init__(self) -> None:
+        self.name = None
+
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.wait_condition(lambda: self.name is not None)
+        return f"called {self.name}"
+
+    @workflow.signal
+    def call(self, name: str) -> None:
+        self.name = name
+
+    @workflow.query
+    def state(self) -> str:
+        return "waiting" if self.name is None else "called"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running_worker(server):
+    """A worker in a thread of its own: the tests block on the command line."""
+    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+
+    async def serve():
+        client = await Client.connect(server.address)
+        async with Worker(client, task_queue=QUEUE, workflows=[Shout, Wait], activities=[shout],
+                          workflow_runner=UnsandboxedWorkflowRunner()):
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(20)
+    yield
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+
+
+@pytest.fixture
+def temporal(server):
+    def call(*arguments, code=0):
+        done = subprocess.run([TEMPORAL, *arguments, "--address", server.address],
+                              capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
+        return done.stdout + done.stderr if code else done.stdout
+    return call
+
+
+@pytest.fixture
+def name():
+    return f"cli-{uuid.uuid4()}"
+
+
+def test_start_then_result(temporal, name):
+    out = temporal("workflow", "start", "--type", "Shout", "-t", QUEUE, "-w", name,
+                   "--input", '"hello"')
+    assert name in out and "RunId" in out
+    out = temporal("workflow", "result", "-w", name)
+    assert "COMPLETED" in out and "HELLO" in out
+
+
+def test_execute_shows_progress_and_result(temporal, name):
+    out = temporal("workflow", "execute", "--type", "Shout", "-t", QUEUE, "-w", name,
+                   "--input", '"again"')
+    for line in ("WorkflowExecutionStarted", "ActivityTaskScheduled", "ActivityTaskCompleted",
+                 "WorkflowExecutionCompleted", "COMPLETED", "AGAIN"):
+        assert line in out
+
+
+def test_show(temporal, name):
+    temporal("workflow", "execute", "--type", "Shout", "-t", QUEUE, "-w", name, "--input", '"x"')
+    out = temporal("workflow", "show", "-w", name)
+    assert "ActivityTaskStarted" in out and "COMPLETED" in out
+    history = json.loads(temporal("workflow", "show", "-w", name, "--output", "json"))
+    assert [int(e["eventId"]) for e in history["events"]] == list(range(1, 12))
+    assert history["events"][0]["eventType"] == "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED"
+
+
+def test_describe(temporal, name):
+    temporal("workflow", "start", "--type", "Wait", "-t", QUEUE, "-w", name)
+    out = temporal("workflow", "describe", "-w", name)
+    assert name in out and "Wait" in out and "Pending Activities: 0" in out
+    d = json.loads(temporal("workflow", "describe", "-w", name, "--output", "json"))
+    assert d["workflowExecutionInfo"]["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+    assert d["workflowExecutionInfo"]["execution"]["workflowId"] == name
+    temporal("workflow", "terminate", "-w", name)
+
+
+def test_signal_and_query(temporal, name):
+    temporal("workflow", "start", "--type", "Wait", "-t", QUEUE, "-w", name)
+    assert "waiting" in temporal("workflow", "query", "-w", name, "--type", "state")
+    temporal("workflow", "signal", "-w", name, "--name", "call", "--input", '"Ada"')
+    assert "called Ada" in temporal("workflow", "result", "-w", name)
+    assert "called" in temporal("workflow", "query", "-w", name, "--type", "state")
+
+
+def test_cancel(temporal, name):
+    temporal("workflow", "start", "--type", "Wait", "-t", QUEUE, "-w", name)
+    temporal("workflow", "cancel", "-w", name)
+    assert "CANCELED" in temporal("workflow", "result", "-w", name, code=1)
+
+
+def test_terminate(temporal, name):
+    temporal("workflow", "start", "--type", "Wait", "-t", QUEUE, "-w", name)
+    temporal("workflow", "terminate", "-w", name, "--reason", "no longer wanted")
+    out = temporal("workflow", "show", "-w", name)
+    assert "WorkflowExecutionTerminated" in out
+    assert "no longer wanted" in temporal("workflow", "result", "-w", name, code=1) + out + \
+        temporal("workflow", "show", "-w", name, "--detailed")
+
+
+def test_a_second_start_reports_the_run_that_exists(temporal, name):
+    start = ("workflow", "start", "--type", "Wait", "-t", QUEUE, "-w", name, "--output", "json")
+    first, second = json.loads(temporal(*start)), json.loads(temporal(*start))
+    assert first["runId"] == second["runId"]
+    temporal("workflow", "terminate", "-w", name)
+    closed = json.loads(temporal(*start, "--id-reuse-policy", "RejectDuplicate"))
+    assert closed["runId"] == first["runId"]
+
+
+def test_an_unknown_workflow_is_said_to_be_so(temporal, name):
+    assert "not found" in temporal("workflow", "describe", "-w", name, code=1).lower()
+
+
+def test_cluster_health(temporal):
+    assert "SERVING" in temporal("operator", "cluster", "health")
