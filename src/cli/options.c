@@ -235,6 +235,7 @@ static log_level level_of(const char *text) {
 
 err *server_options_read(const cli_args *args, arena *a, server_options *ret_options) {
   server_options o = {.shard = shard_default_config, .metrics.port = -1, .ui.port = -1};
+  o.shard.limits = engine_default_limits;
   o.log_level = level_of(cli_text(args, "log-level"));
   o.log_format = strcmp(cli_text(args, "log-format"), "json") == 0 ? LOG_JSON : LOG_PRETTY;
   o.print_config = cli_switch(args, "log-config");
