@@ -78,6 +78,8 @@ bool cli_given(const cli_args *args, const char *flag);
 
 /* "2GiB" and the like. */
 bool cli_parse_size(const char *text, uint64_t *ret_size);
+/* 0 to 65535. */
+bool cli_parse_port(const char *text, int *ret_port);
 
 /* Help of a group ("" is the program) or of a command. */
 void cli_print_help(FILE *out, const char *path);

@@ -269,7 +269,8 @@ static err *open_store(server *s) {
     return ERR(&s->arena, UNAVAILABLE, "cannot make the data folder %s: %s", o->data_dir,
                strerror(errno));
   }
-  return store_sqlite_open(&s->env.env, o->db_path, &s->arena, &s->store);
+  store_sqlite_options options = {.path = o->db_path};
+  return store_sqlite_open(&options, &s->env.env, &s->arena, &s->store);
 }
 
 static void start(server *s) {
