@@ -435,15 +435,14 @@ static int order_entries(const void *x, const void *y) {
   return c ? c : (a->at > b->at) - (a->at < b->at);
 }
 
-/* Keeps the last of equal keys; the order of the others stays. */
-static void drop_duplicates(arena *a, const map_ref *ref) {
-  size_t n = ref->entries->n;
-  pb_ptr *v = ref->entries->v;
+void pb_drop_duplicates(arena *a, const pb_desc *entry, pb_list *entries) {
+  size_t n = entries->n;
+  pb_ptr *v = entries->v;
   ordered *sorted = arena_alloc(a, n * sizeof *sorted);
-  for (size_t i = 0; i < n; i++) sorted[i] = (ordered){ref->entry, v[i], i};
+  for (size_t i = 0; i < n; i++) sorted[i] = (ordered){entry, v[i], i};
   qsort(sorted, n, sizeof *sorted, order_entries);
   for (size_t i = 0; i + 1 < n; i++) {
-    if (pb_compare_keys(ref->entry, sorted[i].msg, sorted[i + 1].msg) == 0) {
+    if (pb_compare_keys(entry, sorted[i].msg, sorted[i + 1].msg) == 0) {
       v[sorted[i].at] = NULL;
     }
   }
@@ -451,7 +450,7 @@ static void drop_duplicates(arena *a, const map_ref *ref) {
   for (size_t i = 0; i < n; i++) {
     if (v[i]) v[kept++] = v[i];
   }
-  ref->entries->n = kept;
+  entries->n = kept;
 }
 
 static const char *path_text(const reader *r) {
@@ -478,7 +477,8 @@ static err *read_whole(const pb_desc *d, void *msg, span in, arena *a) {
   if (in.n && !read_message(&r, d, msg, in, 0)) {
     return ERR(a, INVALID_ARGUMENT, "%s%s: %s", pb_name(d), path_text(&r), r.problem);
   }
-  for (const map_ref *ref = r.maps; ref; ref = ref->next) drop_duplicates(a, ref);
+  for (const map_ref *ref = r.maps; ref; ref = ref->next)
+    pb_drop_duplicates(a, ref->entry, ref->entries);
   return NULL;
 }
 

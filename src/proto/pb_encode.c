@@ -28,9 +28,10 @@ static inline void room(writer *w, size_t n) {
 }
 
 static inline void put(writer *w, const void *p, size_t n) {
+  if (n == 0) return;
   room(w, n);
   w->cur -= n;
-  if (n) memcpy(w->cur, p, n);
+  memcpy(w->cur, p, n);
 }
 
 static inline void put_varint(writer *w, uint64_t v) {

@@ -81,4 +81,7 @@ size_t pb_utf8_valid_bytes(span s);
 /* Order of two map entries by key, for lookups; any total order. */
 int pb_compare_keys(const pb_desc *entry, const void *x, const void *y);
 
+/* Keeps the last of the entries with equal keys; the order of the others stays. */
+void pb_drop_duplicates(arena *a, const pb_desc *entry, pb_list *entries);
+
 #endif

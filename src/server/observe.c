@@ -13,8 +13,8 @@ static void render(env_task *t) {
   uv_mutex_unlock(&o->mutex);
 }
 
-void observer_init(observer *o, env_uv *env, void (*fn)(void *arg, buf *out), void *arg) {
-  *o = (observer){.env = env, .render = fn, .arg = arg, .task = {.run = render}};
+void observer_init(observer *o, env_uv *on, void (*fn)(void *arg, buf *out), void *arg) {
+  *o = (observer){.env = on, .render = fn, .arg = arg, .task = {.run = render}};
   ASSERT(uv_mutex_init(&o->mutex) == 0);
   ASSERT(uv_cond_init(&o->changed) == 0);
 }

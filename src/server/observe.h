@@ -20,7 +20,7 @@ typedef struct observer {
   bool asked, ready, closed;
 } observer;
 
-void observer_init(observer *o, env_uv *env, void (*render)(void *arg, buf *out), void *arg);
+void observer_init(observer *o, env_uv *on, void (*render)(void *arg, buf *out), void *arg);
 /* The other thread. False: the loop was too busy for two seconds, or ends. */
 bool observer_ask(observer *o, buf *out);
 /* The loop's thread; from now on observer_ask says false. */

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 """Writes pb.gen.h and pb.gen.c: one C struct and one table per message of the schema files.
 
-    gen.py --protoc protoc --proto DIR --header FILE --source FILE [--descriptors FILE] file.proto...
+    gen.py --protoc protoc --proto DIR --header FILE --source FILE [--descriptors FILE] FILE...
 
 How proto types appear in C is told in src/proto/pb.h, the layout of the tables in
 src/proto/pb_table.h. Names:
 
     pb_<Message>, pb_<Outer>_<Inner>   a message
     pb_<x>_<Message>                   a message of package perdure.<x>.v1, always
-    pb_<Enum>, PB_<VALUE>              an enum and its values; values of an enum inside a message are
-                                       PB_<Message>_<VALUE>
+    pb_<Enum>, PB_<VALUE>              an enum and its values; those of an enum inside a message
+                                       are PB_<Message>_<VALUE>
     PB_<Message>_<field>_FIELD         a field number
 
 When messages of two packages share a name, the one of package `common` or `failure` keeps the plain
@@ -33,7 +33,8 @@ C_TYPES = {
     F.TYPE_UINT64: 'uint64_t', F.TYPE_INT32: 'int32_t', F.TYPE_FIXED64: 'uint64_t',
     F.TYPE_FIXED32: 'uint32_t', F.TYPE_BOOL: 'bool', F.TYPE_STRING: 'span', F.TYPE_BYTES: 'span',
     F.TYPE_UINT32: 'uint32_t', F.TYPE_ENUM: 'int32_t', F.TYPE_SFIXED32: 'int32_t',
-    F.TYPE_SFIXED64: 'int64_t', F.TYPE_SINT32: 'int32_t', F.TYPE_SINT64: 'int64_t', TYPE_RAW: 'span',
+    F.TYPE_SFIXED64: 'int64_t', F.TYPE_SINT32: 'int32_t', F.TYPE_SINT64: 'int64_t',
+    TYPE_RAW: 'span',
 }
 WIRE_TYPES = {
     F.TYPE_DOUBLE: 1, F.TYPE_FIXED64: 1, F.TYPE_SFIXED64: 1, F.TYPE_FLOAT: 5, F.TYPE_FIXED32: 5,
@@ -162,7 +163,8 @@ class Schema:
                 collisions.append((m.full, 'pb_' + m.c))
         names = [m.c for m in self.messages]
         if len(set(names)) != len(names):
-            raise SystemExit(f'names that are not unique: {sorted(n for n in names if names.count(n) > 1)}')
+            twice = sorted({n for n in names if names.count(n) > 1})
+            raise SystemExit(f'names that are not unique: {twice}')
         return sorted(collisions)
 
     def message(self, type_name):
@@ -344,8 +346,9 @@ class Source:
                 streaming = 'true' if m.server_streaming else 'false'
                 o.append(f'    {{"{m.name}", &pb_descs[{request}], &pb_descs[{response}], '
                          f'{streaming}}},')
-            o += ['};', f'const pb_service pb_{service.name}_service = {{"{package}.{service.name}", '
-                        f'{service.name}_methods, {len(service.method)}}};']
+            o += ['};', f'const pb_service pb_{service.name}_service = {{',
+                  f'    "{package}.{service.name}", {service.name}_methods, '
+                  f'{len(service.method)}}};']
         o.append('const pb_service *const pb_services[] = {')
         o += [f'    &pb_{s.name}_service,' for _, s in self.schema.services]
         o += ['    NULL,', '};']

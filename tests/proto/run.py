@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Every message type against python3-protobuf: random messages, binary and JSON, both directions.
 
-    differential.py PEER DESCRIPTORS [--count N] [--seed S] [--only SUBSTRING] [--binary-only]
+    tests/proto/run.py [--full] [--count N] [--seed S] [--only SUBSTRING] [--build DIR]
 
-PEER is the program tests/proto/pb_peer.c, DESCRIPTORS the FileDescriptorSet the build made. Prints
-the seed and the type of a message that differs.
+Random messages of every type go through the program tests/proto/pb_peer.c of a build folder and
+through the reference, with a descriptor pool made from what the build gave protoc. Also: unknown
+fields, messages joined to themselves, damaged input. One check per type; a difference is printed
+with the seed and the number of the message. Without --build, build-debug is brought up to date.
 """
 
 import argparse
@@ -14,7 +16,6 @@ import random
 import struct
 import subprocess
 import sys
-import time
 import warnings
 
 from google.protobuf import json_format, message_factory
@@ -23,6 +24,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 INTEGERS = {
     FD.TYPE_INT32: (-2**31, 2**31 - 1), FD.TYPE_SINT32: (-2**31, 2**31 - 1),
     FD.TYPE_SFIXED32: (-2**31, 2**31 - 1), FD.TYPE_INT64: (-2**63, 2**63 - 1),
@@ -62,7 +64,7 @@ class Maker:
 
     def __init__(self, rng, pool, classes):
         self.rng, self.pool, self.classes = rng, pool, classes
-        self.budget = 0
+        self.budget = rng.choice((5, 20, 60))  # of messages and elements
 
     def text(self):
         rng = self.rng
@@ -169,8 +171,8 @@ class Maker:
         elif not field.message_type.GetOptions().map_entry:
             self.fill(values.add(), depth + 1)
         else:
-            key, value = field.message_type.fields_by_number[1], field.message_type.fields_by_number[2]
-            k = self.scalar(key)
+            value = field.message_type.fields_by_number[2]
+            k = self.scalar(field.message_type.fields_by_number[1])
             if value.type == FD.TYPE_MESSAGE:
                 self.fill(values[k], depth + 1)
             else:
@@ -195,7 +197,7 @@ def varint(n):
 
 
 def settle_maps(message):
-    """Reading a map makes the reference drop repeated keys, which it keeps as they came until then."""
+    """Reading a map makes the reference drop repeated keys; until then it keeps all of them."""
     for field, value in message.ListFields():
         if field.type != FD.TYPE_MESSAGE:
             continue
@@ -227,12 +229,30 @@ class Test:
     def ours(self, op, name, data):
         ok, out = self.peer.ask(op, name, data)
         if not ok:
-            raise Difference(f'{op}: refused: {out.decode(errors="replace")}\n  input {data[:400]!r}')
+            raise Difference(f'{op}: refused: {out.decode(errors="replace")}\n'
+                             f'  input {data[:400]!r}')
         return out
 
     def expect(self, what, cls, wanted, got):
         if canonical(wanted) != canonical(got):
-            raise Difference(f'{what} differs\n  wanted {str(wanted)[:1500]}\n  got {str(got)[:1500]}')
+            raise Difference(f'{what} differs\n  wanted {str(wanted)[:1500]}\n'
+                             f'  got {str(got)[:1500]}')
+
+    def settle_any(self, message):
+        """An Any holds bytes, in which maps may come in any order."""
+        if message.DESCRIPTOR.full_name == 'google.protobuf.Any' and message.type_url:
+            inner = self.classes(message.type_url.split('/')[-1])()
+            inner.MergeFromString(message.value)
+            self.settle_any(inner)
+            message.value = canonical(inner)
+        for field, value in message.ListFields():
+            if field.type != FD.TYPE_MESSAGE:
+                continue
+            if field.label != FD.LABEL_REPEATED:
+                self.settle_any(value)
+            elif not field.message_type.GetOptions().map_entry:
+                for item in value:
+                    self.settle_any(item)
 
     def parse(self, cls, data):
         """None when the reference refuses. It only warns when it stops early at the stray end of a
@@ -267,7 +287,9 @@ class Test:
         damaged = bytearray(data)
         for _ in range(rng.choice((1, 1, 2, 5))):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-        damaged = bytes(damaged[:rng.randrange(len(damaged) + 1)] if rng.random() < 0.3 else damaged)
+        if rng.random() < 0.3:
+            del damaged[rng.randrange(len(damaged) + 1):]
+        damaged = bytes(damaged)
         wanted = self.parse(cls, damaged)
         ok, out = self.peer.ask('b', name, damaged)
         if not ok and wanted is not None and any(w in out for w in STRICTER):
@@ -283,12 +305,16 @@ class Test:
         ours = self.ours('j', name, data)
         back = json_format.Parse(ours.decode(), cls(), descriptor_pool=self.pool)
         wanted = json_format.Parse(text, cls(), descriptor_pool=self.pool)
+        self.settle_any(wanted)
+        self.settle_any(back)
         self.expect('our JSON', cls, wanted, back)
         read = self.parse(cls, self.ours('J', name, text.encode()))
+        self.settle_any(read)
         self.expect('JSON read by us', cls, wanted, read)
         again = json_format.MessageToJson(message, descriptor_pool=self.pool, indent=2,
                                           preserving_proto_field_name=True, ensure_ascii=False)
         read = self.parse(cls, self.ours('J', name, again.encode()))
+        self.settle_any(read)
         self.expect('JSON with proto names', cls, wanted, read)
 
 
@@ -303,52 +329,61 @@ def all_messages(pool, files):
             yield from walk(desc)
 
 
+def run_type(test, maker_of, desc, cls, args):
+    """None, or how the first message that differs differs."""
+    for i in range(args.count):
+        rng = random.Random(f'{args.seed}/{desc.full_name}/{i}')
+        message = cls()
+        maker_of(rng).fill(message)
+        try:
+            test.binary(desc.full_name, cls, message, rng)
+            test.json(desc.full_name, cls, message)
+        except Difference as e:
+            return f'message {i} of seed {args.seed}: {e}'
+    return None
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('peer')
-    parser.add_argument('descriptors')
-    parser.add_argument('--count', type=int, default=100)
+    parser.add_argument('--full', action='store_true', help='1000 messages of each type')
+    parser.add_argument('--count', type=int, help='messages of each type, default 100')
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--only', default='')
-    parser.add_argument('--binary-only', action='store_true')
+    parser.add_argument('--only', default='', help='types whose name contains this')
+    parser.add_argument('--build', help='a build folder that is up to date')
     args = parser.parse_args()
+    args.count = args.count or (1000 if args.full else 100)
+    if not args.build:
+        args.build = os.path.join(ROOT, 'build-debug')
+        subprocess.run([os.path.join(ROOT, 'dev'), 'build', 'debug', 'tests/proto/pb_peer'],
+                       check=True)
     sys.stderr = sys.stdout
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the reference complains of bad UTF-8 there
     pool = DescriptorPool()
-    with open(args.descriptors, 'rb') as f:
+    with open(os.path.join(args.build, 'src/proto/pb.descriptors'), 'rb') as f:
         files = FileDescriptorSet.FromString(f.read())
     for file in files.file:
         pool.Add(file)
     factory = message_factory.MessageFactory(pool)
-    classes = lambda name: factory.GetPrototype(pool.FindMessageTypeByName(name))
-    test = Test(Peer(args.peer), pool, classes)
-    began, types, messages = time.time(), 0, 0
-    failed = 0
+
+    def classes(name):
+        return factory.GetPrototype(pool.FindMessageTypeByName(name))
+
+    test = Test(Peer(os.path.join(args.build, 'tests/proto/pb_peer')), pool, classes)
+    passed = failed = 0
     for desc in all_messages(pool, files):
         if args.only not in desc.full_name:
             continue
-        types += 1
-        cls = factory.GetPrototype(desc)
-        for i in range(args.count):
-            rng = random.Random(f'{args.seed}/{desc.full_name}/{i}')
-            maker = Maker(rng, pool, classes)
-            maker.budget = rng.choice((5, 20, 60))
-            message = cls()
-            maker.fill(message)
-            messages += 1
-            try:
-                test.binary(desc.full_name, cls, message, rng)
-                if not args.binary_only:
-                    test.json(desc.full_name, cls, message)
-            except Difference as e:
-                print(f'FAILED {desc.full_name} message {i} of seed {args.seed}: {e}')
-                failed += 1
-                break
-        if failed >= 5:
-            break
-    print(f'{types} types, {messages} messages, {failed} types differ, {time.time() - began:.1f} s')
-    sys.exit(1 if failed or types == 0 else 0)
+        problem = run_type(test, lambda rng: Maker(rng, pool, classes), desc,
+                           factory.GetPrototype(desc), args)
+        if problem:
+            failed += 1
+            print(f'not ok {desc.full_name}\n{problem}', flush=True)
+        else:
+            passed += 1
+            print(f'ok {desc.full_name}', flush=True)
+    print(f'{passed} passed, {failed} failed')
+    return 1 if failed or not passed else 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

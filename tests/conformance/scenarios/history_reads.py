@@ -1,0 +1,224 @@
+"""Reading histories: pages, long polls, the close event alone, reverse order."""
+
+import time
+
+from driver.registry import scenario
+from driver.script import summary
+from driver.values import command, done, timer
+
+READ = "GetWorkflowExecutionHistory"
+REVERSE = "GetWorkflowExecutionHistoryReverse"
+
+
+def _pages(t, label, method, **fields):
+    token, number = b"", 0
+    while True:
+        page = t.call(method, execution=t.execution(), next_page_token=token, **fields)
+        number += 1
+        t.note(
+            f"{label}: page",
+            {"events": [summary(e) for e in page.history.events],
+             "more": bool(page.next_page_token)},
+        )
+        token = page.next_page_token
+        if not token or number > 30:
+            return
+
+
+def _some_events(t):
+    t.start()
+    t.step(*[command("record_marker", marker_name=f"m{i}") for i in range(5)])
+    t.signal("one")
+    t.step(timer("t", 60))
+    t.signal("two")
+    t.step(done())
+
+
+@scenario()
+def history_pages(t):
+    """Small pages follow the batches of the history."""
+    _some_events(t)
+    for size in (1, 3, 4, 100):
+        _pages(t, f"size {size}", READ, maximum_page_size=size)
+
+
+@scenario()
+def history_pages_reverse(t):
+    """The same backwards."""
+    _some_events(t)
+    for size in (1, 3, 4, 100):
+        _pages(t, f"size {size}", REVERSE, maximum_page_size=size)
+
+
+@scenario()
+def history_long_poll(t):
+    """wait_new_event: what is there at once, then each new event as it comes."""
+    t.start()
+    page = t.does("first page", READ, execution=t.execution(), wait_new_event=True)
+    for label, act in {
+        "after a signal": lambda: t.signal("one"),
+        "after a task": lambda: t.step(timer("t", 60)),
+        "after termination": lambda: t.terminate(),
+    }.items():
+        waiting = t.later(
+            t.call,
+            READ,
+            execution=t.execution(),
+            wait_new_event=True,
+            next_page_token=page.next_page_token,
+            timeout=30,
+        )
+        time.sleep(0.5)
+        act()
+        page = waiting.result(30)
+        t.note(label, [summary(e) for e in page.history.events])
+        t.note(label + ": more", bool(page.next_page_token))
+        while label == "after a task" and page.history.events[-1].event_type != 17:
+            page = t.call(
+                READ,
+                execution=t.execution(),
+                wait_new_event=True,
+                next_page_token=page.next_page_token,
+                timeout=30,
+            )
+            t.note("more of it", [summary(e) for e in page.history.events])
+
+
+@scenario()
+def history_long_poll_empty(t):
+    """A long poll without news ends with an empty page and a token."""
+    t.start()
+    page = t.call(READ, execution=t.execution(), wait_new_event=True)
+    began = time.monotonic()
+    page = t.does(
+        "nothing new",
+        READ,
+        execution=t.execution(),
+        wait_new_event=True,
+        next_page_token=page.next_page_token,
+        timeout=40,
+    )
+    t.within("waited", time.monotonic() - began, 15, 25)
+    t.terminate()
+
+
+@scenario()
+def history_long_poll_short(t):
+    """A long poll whose caller's deadline is nearer than the server's limit."""
+    t.start()
+    page = t.call(READ, execution=t.execution(), wait_new_event=True)
+    began = time.monotonic()
+    t.does(
+        "nothing new",
+        READ,
+        execution=t.execution(),
+        wait_new_event=True,
+        next_page_token=page.next_page_token,
+        timeout=4,
+    )
+    t.within("waited", time.monotonic() - began, 2, 4.5)
+
+
+@scenario()
+def history_close_event(t):
+    """Only the close event: waiting for it, and after."""
+    t.start()
+    t.does("open, not waiting", READ, execution=t.execution(), history_event_filter_type=2)
+    waiting = t.later(
+        t.call,
+        READ,
+        execution=t.execution(),
+        wait_new_event=True,
+        history_event_filter_type=2,
+        skip_archival=True,
+        timeout=30,
+    )
+    time.sleep(0.5)
+    t.step(timer("t", 60))
+    t.signal()
+    t.step(done("out"))
+    t.settle("the close event", waiting, 30)
+    t.does(
+        "after close",
+        READ,
+        execution=t.execution(),
+        wait_new_event=True,
+        history_event_filter_type=2,
+    )
+    t.does("after close, not waiting", READ, execution=t.execution(), history_event_filter_type=2)
+
+
+@scenario()
+def history_close_event_timeout(t):
+    """Waiting for the close event of a workflow that goes on."""
+    t.start()
+    began = time.monotonic()
+    t.does(
+        "still open",
+        READ,
+        execution=t.execution(),
+        wait_new_event=True,
+        history_event_filter_type=2,
+        timeout=4,
+    )
+    t.within("waited", time.monotonic() - began, 2, 4.5)
+
+
+@scenario()
+def history_of_older_run(t):
+    """By run id, and the newest without; a long poll ends with the run that began it."""
+    first = t.start()
+    t.step(done(1))
+    t.start("second", request_id="second")
+    t.history(first.run_id, "history of the first")
+    t.history(label="history of the newest")
+    t.describe("describe the first", first.run_id)
+    t.describe("describe the newest")
+
+
+@scenario()
+def history_page_while_growing(t):
+    """Events that come between two pages belong to the read only when it waits for new ones."""
+    t.start()
+    t.step(command("record_marker", marker_name="m"))
+    page = t.call(READ, execution=t.execution(), maximum_page_size=2)
+    t.note("first page", [summary(e) for e in page.history.events])
+    t.signal("in between")
+    while page.next_page_token:
+        page = t.call(
+            READ,
+            execution=t.execution(),
+            maximum_page_size=2,
+            next_page_token=page.next_page_token,
+        )
+        t.note("page", [summary(e) for e in page.history.events])
+
+
+@scenario()
+def history_client_sees_transient(t):
+    """Events of a transient attempt are shown to SDKs and not to the CLI and the UI."""
+    t.start()
+    t.fail_task(t.task())
+    t.task()
+    for name in ("", "temporal-go", "temporal-cli", "temporal-ui"):
+        metadata = (("client-name", name), ("client-version", "1.30.0")) if name else ()
+        page = t.call(READ, execution=t.execution(), metadata=metadata)
+        t.note(f"client {name or 'unnamed'}", [summary(e) for e in page.history.events])
+
+
+@scenario()
+def client_version_refused(t):
+    """Versions of known clients that the server does not support."""
+    for name, version in {
+        "temporal-go": "9.0.0",
+        "temporal-java": "nonsense",
+        "temporal-python": "99.0.0",
+        "unheard-of": "1.0.0",
+    }.items():
+        metadata = (("client-name", name), ("client-version", version))
+        t.does(f"{name} {version}", "GetSystemInfo", metadata=metadata)
+    t.does("server too new", "GetSystemInfo", metadata=(("supported-server-versions", ">2.0.0"),))
+    old = (("client-name", "temporal-go"), ("client-version", "1.30.0"))
+    both = (*old, ("supported-server-versions", ">2.0.0"))
+    t.does("known client, server too old", "GetSystemInfo", metadata=both)
+    t.does("describe too", "DescribeNamespace", metadata=both)
