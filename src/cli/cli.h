@@ -40,7 +40,7 @@ typedef struct cli_command {
 } cli_command;
 
 typedef struct cli_group {
-  const char *path, *summary;
+  const char *path, *summary, *examples;
 } cli_group;
 
 extern const cli_command cli_commands[];
