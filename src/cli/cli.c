@@ -115,9 +115,13 @@ bool cli_parse_size(const char *text, uint64_t *ret_size) {
   return false;
 }
 
-static bool is_port(const char *text) {
+bool cli_parse_port(const char *text, int *ret_port) {
   size_t n = strspn(text, "0123456789");
-  return n > 0 && n <= 5 && text[n] == 0 && atoi(text) <= 65535;
+  if (n == 0 || n > 5 || text[n]) return false;
+  long port = strtol(text, NULL, 10);
+  if (port > 65535) return false;
+  *ret_port = (int)port;
+  return true;
 }
 
 static bool is_choice(const char *choices, const char *text) {
@@ -131,6 +135,7 @@ static bool is_choice(const char *choices, const char *text) {
 
 static err *check_value(arena *a, const cli_flag *f, const char *text) {
   uint64_t size;
+  int port;
   const char *wants = NULL;
   const char *equals = strchr(text, '=');
   switch (f->kind) {
@@ -140,7 +145,7 @@ static err *check_value(arena *a, const cli_flag *f, const char *text) {
     case CLI_TEXT:
       break;
     case CLI_PORT:
-      if (!is_port(text)) wants = "a port number from 0 to 65535";
+      if (!cli_parse_port(text, &port)) wants = "a port number from 0 to 65535";
       break;
     case CLI_SIZE:
       if (!cli_parse_size(text, &size)) wants = "a size such as 512MiB or 2GiB";
@@ -260,7 +265,9 @@ bool cli_switch(const cli_args *args, const char *flag) {
 
 int cli_port(const cli_args *args, const char *flag) {
   const char *text = cli_text(args, flag);
-  return text ? atoi(text) : -1;
+  int port = -1;
+  if (text) ASSERT(cli_parse_port(text, &port));
+  return port;
 }
 
 uint64_t cli_size(const cli_args *args, const char *flag) {

@@ -40,7 +40,7 @@ typedef struct cli_command {
 } cli_command;
 
 typedef struct cli_group {
-  const char *path, *summary;
+  const char *path, *summary, *examples;
 } cli_group;
 
 extern const cli_command cli_commands[];
@@ -78,6 +78,8 @@ bool cli_given(const cli_args *args, const char *flag);
 
 /* "2GiB" and the like. */
 bool cli_parse_size(const char *text, uint64_t *ret_size);
+/* 0 to 65535. */
+bool cli_parse_port(const char *text, int *ret_port);
 
 /* Help of a group ("" is the program) or of a command. */
 void cli_print_help(FILE *out, const char *path);

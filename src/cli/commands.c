@@ -89,8 +89,12 @@ const cli_command cli_commands[] = {
 const size_t cli_command_count = ARRAY_LEN(cli_commands);
 
 const cli_group cli_groups[] = {
-    {"", "Perdure runs code to its end across crashes, retries and months of waiting."},
-    {"server", "Run a server."},
+    {"", "Perdure runs code to its end across crashes, retries and months of waiting.",
+     "  perdure server start-dev\n"
+     "  perdure server start-dev --help\n"},
+    {"server", "Run a server.",
+     "  perdure server start-dev --db-filename workflows.db\n"
+     "  perdure server start --data-dir /var/lib/perdure\n"},
 };
 const size_t cli_group_count = ARRAY_LEN(cli_groups);
 const size_t cli_common_flag_count = ARRAY_LEN(cli_common_flags);

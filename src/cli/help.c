@@ -57,7 +57,7 @@ static void print_group(FILE *out, const cli_group *g) {
     if (!is_under(cli_commands[i].path, g->path)) continue;
     fprintf(out, "  %-*s%s\n", FLAG_WIDTH - 2, cli_commands[i].path, cli_commands[i].summary);
   }
-  fprintf(out, "\nFlags:\n");
+  fprintf(out, "\nExamples:\n%s\nFlags:\n", g->examples);
   print_common(out);
   if (!*g->path) fprintf(out, "%-*sPrint the version.\n", FLAG_WIDTH, "  -v, --version");
   fprintf(out,

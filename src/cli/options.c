@@ -167,14 +167,11 @@ static err *read_address(arena *a, const char *flag, const char *text, server_ad
   const char *colon = strrchr(text, ':');
   size_t n = colon ? (size_t)(colon - text) : 0;
   bool brackets = n > 2 && text[0] == '[' && text[n - 1] == ']';
-  size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
-  if (!colon || n == 0 || digits == 0 || digits > 5 || colon[1 + digits] ||
-      atoi(colon + 1) > 65535) {
+  if (n == 0 || !cli_parse_port(colon + 1, &ret->port)) {
     return ERR(a, INVALID_ARGUMENT, "--%s wants ADDRESS:PORT, not \"%s\".", flag, text);
   }
   ret->ip = ip_of(brackets ? arena_printf(a, "%.*s", (int)n - 2, text + 1)
                            : arena_printf(a, "%.*s", (int)n, text));
-  ret->port = atoi(colon + 1);
   return NULL;
 }
 
@@ -235,6 +232,7 @@ static log_level level_of(const char *text) {
 
 err *server_options_read(const cli_args *args, arena *a, server_options *ret_options) {
   server_options o = {.shard = shard_default_config, .metrics.port = -1, .ui.port = -1};
+  o.shard.limits = engine_default_limits;
   o.log_level = level_of(cli_text(args, "log-level"));
   o.log_format = strcmp(cli_text(args, "log-format"), "json") == 0 ? LOG_JSON : LOG_PRETTY;
   o.print_config = cli_switch(args, "log-config");

@@ -125,7 +125,6 @@ void env_uv_init(env_uv *e, uv_loop_t *loop) {
 }
 
 void env_uv_close(env_uv *e) {
-  for (env_task *t; (t = take_posted(e));) t->run(t);
   uv_close((uv_handle_t *)&e->async, NULL);
   uv_close((uv_handle_t *)&e->timer, NULL);
   uv_mutex_destroy(&e->mutex);

@@ -45,7 +45,8 @@ typedef struct env_uv {
 
 /* `on_wake` is called when a time asked for with wake_at has come; set it before the loop runs. */
 void env_uv_init(env_uv *e, uv_loop_t *loop);
-/* Runs what was posted; then closes its handles. The loop must run once more. */
+/* Closes its handles; what was posted and did not run yet never will. The loop must run once
+ * more. */
 void env_uv_close(env_uv *e);
 
 #endif

@@ -19,6 +19,7 @@
 #define PERDURE_SHARD_SHARD_H
 
 #include "base/env.h"
+#include "base/heap.h"
 #include "engine/engine.h"
 #include "store/store.h"
 
@@ -81,6 +82,10 @@ void shard_wake(shard *s);
 /* NULL when there is none of this name. */
 const shard_namespace_info *shard_namespace(const shard *s, span name);
 const shard_namespace_info *shard_namespace_by_id(const shard *s, span id);
+/* In the order of names: the first one after `name`; NULL after the last. */
+const shard_namespace_info *shard_namespace_after(const shard *s, span name);
+/* The namespace a task token belongs to, for a request that names none; NULL: not our token. */
+const shard_namespace_info *shard_namespace_of_token(const shard *s, span token);
 /* ALREADY_EXISTS (NamespaceAlreadyExistsFailure). Durable when done. op->ns is not used. */
 void shard_register_namespace(shard *s, shard_op *op, const pb_RegisterNamespaceRequest *r);
 

@@ -62,7 +62,8 @@ static void fill_service(api *a, size_t at, const pb_service *from, const api_ro
                                          .response = m->response,
                                          .handle = row->handle ? handle : NULL,
                                          .access = row->access,
-                                         .long_poll = (row->flags & API_LONG_POLL) != 0};
+                                         .long_poll = (row->flags & API_LONG_POLL) != 0,
+                                         .shed_first = (row->flags & API_SHED_FIRST) != 0};
     api_method *f = &a->method_fields[first + i];
     f->row = row;
     f->has_namespace = find_span(m->request, "namespace", PB_STRING, &f->namespace_at);
@@ -118,6 +119,15 @@ static span field_of(const void *request, uint16_t at) {
   return *(const span *)(const void *)((const char *)request + at);
 }
 
+/* A request that names no namespace is in that of its token. */
+static err *check_token(ask *k, span token) {
+  if (token.n == 0) return ERR(k->arena, INVALID_ARGUMENT, "Task token not set on request.");
+  if (k->ns) return NULL;
+  k->ns = shard_namespace_of_token(k->api->shard, token);
+  if (!k->ns) return ERR(k->arena, INVALID_ARGUMENT, "Error deserializing task token.");
+  return NULL;
+}
+
 /* Checks every method has in common: the namespace exists, a token is there. */
 static err *check_place(ask *k, const api_method *m) {
   span token = m->has_token ? field_of(k->request, m->token_at) : SPAN_NONE;
@@ -130,10 +140,7 @@ static err *check_place(ask *k, const api_method *m) {
     k->ns = shard_namespace(k->api->shard, name);
     if (!k->ns) return api_namespace_not_found(k->arena, name);
   }
-  if (m->has_token && token.n == 0) {
-    return ERR(k->arena, INVALID_ARGUMENT, "Task token not set on request.");
-  }
-  return NULL;
+  return m->has_token ? check_token(k, token) : NULL;
 }
 
 static void handle(void *ctx, rpc_call *call) {
@@ -141,6 +148,10 @@ static void handle(void *ctx, rpc_call *call) {
   const rpc_method *method = rpc_call_method(call);
   const api_method *m = &a->method_fields[method - a->methods];
   ask k = {.api = a, .call = call, .arena = rpc_arena(call), .request = rpc_request(call)};
+  if (rpc_gone(call)) { /* nobody would hear the answer */
+    rpc_fail(call, ERR(k.arena, CANCELLED, "the caller has gone"));
+    return;
+  }
   err *e = check_place(&k, m);
   k.check = (checker){.arena = k.arena,
                       .limits = &a->config.limits,

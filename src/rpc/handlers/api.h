@@ -32,7 +32,7 @@ typedef struct ask {
   rpc_call *call;
   arena *arena;
   const void *request;
-  const shard_namespace_info *ns; /* NULL: the method has none, or the token says which */
+  const shard_namespace_info *ns; /* NULL: the method has none */
   checker check;
 } ask;
 
@@ -42,6 +42,7 @@ typedef err *(*api_handler)(ask *k);
 typedef enum api_flags {
   API_LONG_POLL = 1,
   API_NAMES_NAMESPACE = 2, /* its namespace field is a subject, not a place: no lookup */
+  API_SHED_FIRST = 4,      /* makes new work: refused before others when memory is short */
 } api_flags;
 
 typedef struct api_row {
