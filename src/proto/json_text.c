@@ -27,6 +27,18 @@ void json_put_string(buf *out, span s) {
   buf_addb(out, '"');
 }
 
+void json_put_integer(buf *out, int64_t v) {
+  uint8_t digits[20];
+  size_t at = sizeof digits;
+  uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+  do {
+    digits[--at] = (uint8_t)('0' + rest % 10);
+    rest /= 10;
+  } while (rest);
+  if (v < 0) digits[--at] = '-';
+  buf_add(out, span_of(digits + at, sizeof digits - at));
+}
+
 /* True when v is not a number that JSON can write, or is the zero that readers take for an integer
  * without a sign. */
 static bool put_special(buf *out, double v) {

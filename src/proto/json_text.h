@@ -12,6 +12,8 @@ void json_put_string(buf *out, span s);
 /* The grammar of a JSON number. */
 bool json_is_number(span s);
 
+void json_put_integer(buf *out, int64_t v);
+
 /* The shortest digits that read back as the same number; NaN and the infinities as strings. */
 void json_put_double(buf *out, double v);
 void json_put_float(buf *out, float v);

@@ -61,27 +61,6 @@ bool pb_enum_number(const pb_enum *e, span name, int32_t *ret_number) {
   return false;
 }
 
-bool pb_is_set(const void *msg, const pb_field *f) {
-  if (f->flags & PB_ONEOF) return *pb_which_at(msg, f) == pb_number(f);
-  if (f->flags & PB_OPTIONAL) return *pb_has_at(msg, f);
-  switch ((pb_type)f->type) {
-    case PB_MESSAGE:
-      return *pb_ptr_at(msg, f) != NULL;
-    case PB_RAW:
-      return pb_span_at(msg, f)->p != NULL;
-    case PB_STRING:
-    case PB_BYTES:
-      return pb_span_at(msg, f)->n != 0;
-    case PB_BOOL:
-      return *(bool *)pb_value_at(msg, f);
-    default:
-      break;
-  }
-  uint64_t v = 0;
-  memcpy(&v, pb_value_at(msg, f), pb_value_bytes((pb_type)f->type));
-  return v != 0;
-}
-
 int pb_compare_keys(const pb_desc *entry, const void *x, const void *y) {
   const pb_field *key = pb_rows(entry);
   if (key->type == PB_STRING) return span_cmp(*pb_span_at(x, key), *pb_span_at(y, key));

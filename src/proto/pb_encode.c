@@ -1,43 +1,54 @@
 #include "proto/pb_wire.h"
 
 /* Messages are written from their end to their start: the length of a nested message is then known
- * when it has to be written, without a pass that measures and without room to remember sizes. */
+ * when it has to be written, without a pass that measures and without room to remember sizes. The
+ * memory is the free part of a buf or of an arena's newest block, used from its end. */
 typedef struct writer {
   uint8_t *start, *cur, *end; /* [start, cur) is free, [cur, end) is written */
-  buf *out;                   /* owns the memory and lets it grow; NULL: the room is exact */
+  buf *out;                   /* the memory's owner: this or */
+  arena *a;                   /* this */
 } writer;
 
 static void write_message(writer *w, const pb_desc *desc, const void *msg);
 
 static void grow(writer *w, size_t need) {
-  ASSERT(w->out);
   size_t written = (size_t)(w->end - w->cur);
-  size_t kept = w->out->n;
-  size_t old_end = (size_t)(w->end - w->out->p);
-  size_t room = MAX((size_t)(w->end - w->start) * 2, written + need);
-  (void)buf_reserve(w->out, MAX(room, 256));
-  uint8_t *p = w->out->p;
-  w->start = p + kept;
-  w->end = p + w->out->cap;
+  size_t bytes = MAX((size_t)(w->end - w->start) * 2, written + need);
+  bytes = MAX(bytes, 256);
+  if (w->a) {
+    w->start = arena_alloc(w->a, bytes);
+    w->end = w->start + bytes;
+    if (written) memcpy(w->end - written, w->cur, written);
+  } else {
+    size_t old_end = w->out->cap;
+    (void)buf_reserve(w->out, bytes);
+    w->start = w->out->p + w->out->n;
+    w->end = w->out->p + w->out->cap;
+    if (written) memmove(w->end - written, w->out->p + old_end - written, written);
+  }
   w->cur = w->end - written;
-  if (written) memmove(w->cur, p + old_end - written, written);
 }
 
 static inline void room(writer *w, size_t n) {
   if ((size_t)(w->cur - w->start) < n) grow(w, n);
 }
 
+/* The functions below write without asking for room: put_field and put_list do. SLACK covers a
+ * number or the length before bytes, and the tag. */
+enum { SLACK = 32 };
+
 static inline void put(writer *w, const void *p, size_t n) {
   if (n == 0) return;
-  room(w, n);
   w->cur -= n;
   memcpy(w->cur, p, n);
 }
 
 static inline void put_varint(writer *w, uint64_t v) {
-  size_t n = pb_varint_bytes(v);
-  room(w, n);
-  uint8_t *p = w->cur -= n;
+  if (v < 0x80) {
+    *--w->cur = (uint8_t)v;
+    return;
+  }
+  uint8_t *p = w->cur -= pb_varint_bytes(v);
   for (; v >= 0x80; v >>= 7) *p++ = (uint8_t)(v | 0x80);
   *p = (uint8_t)v;
 }
@@ -85,42 +96,46 @@ static inline void put_scalar(writer *w, pb_type type, const void *from) {
     put_varint(w, varint_of(type, from));
 }
 
-/* A value without its tag; length-delimited ones with their length. */
-static void put_value(writer *w, const pb_field *f, const void *from) {
+/* A value with its tag. */
+static void put_field(writer *w, const pb_field *f, const void *from) {
   switch ((pb_type)f->type) {
     case PB_STRING:
     case PB_BYTES:
     case PB_RAW: {
       const span *s = from;
+      room(w, s->n + SLACK);
       put(w, s->p, s->n);
       put_varint(w, s->n);
-      return;
+      break;
     }
     case PB_MESSAGE: {
       const void *msg = *(const pb_ptr *)from;
       size_t before = (size_t)(w->end - w->cur);
       if (msg) write_message(w, pb_sub(f), msg);
+      room(w, SLACK);
       put_varint(w, (size_t)(w->end - w->cur) - before);
-      return;
+      break;
     }
     default:
+      room(w, SLACK);
       put_scalar(w, (pb_type)f->type, from);
   }
+  put_varint(w, f->tag);
 }
 
 static void put_list(writer *w, const pb_field *f, const pb_list *l) {
   size_t size = pb_value_bytes((pb_type)f->type);
   const char *v = l->v;
   if (!(f->flags & PB_PACKED)) {
-    for (size_t i = l->n; i > 0; i--) {
-      put_value(w, f, v + (i - 1) * size);
-      put_varint(w, f->tag);
-    }
+    for (size_t i = l->n; i > 0; i--) put_field(w, f, v + (i - 1) * size);
     return;
   }
-  if (l->n == 0) return;
   size_t before = (size_t)(w->end - w->cur);
-  for (size_t i = l->n; i > 0; i--) put_scalar(w, (pb_type)f->type, v + (i - 1) * size);
+  for (size_t i = l->n; i > 0; i--) {
+    room(w, SLACK);
+    put_scalar(w, (pb_type)f->type, v + (i - 1) * size);
+  }
+  room(w, SLACK);
   put_varint(w, (size_t)(w->end - w->cur) - before);
   put_varint(w, f->tag);
 }
@@ -136,24 +151,22 @@ static inline const pb_field *set_member(const pb_desc *desc, const void *msg,
 
 static void write_message(writer *w, const pb_desc *desc, const void *msg) {
   const pb_head *head = msg;
-  put(w, head->unknown.p, head->unknown.n);
+  if (head->unknown.n) {
+    room(w, head->unknown.n);
+    put(w, head->unknown.p, head->unknown.n);
+  }
   const pb_field *first = pb_rows(desc);
-  bool entry = desc->special == PB_IS_MAP_ENTRY;
   for (const pb_field *f = first + desc->field_count; f-- > first;) {
-    if (f->flags & PB_REPEATED) {
-      put_list(w, f, pb_list_at(msg, f));
-      continue;
-    }
-    const pb_field *set = f;
-    if (f->flags & PB_ONEOF) {
-      set = set_member(desc, msg, f);
+    if (f->presence == PB_BY_WHICH) {
+      const pb_field *set = set_member(desc, msg, f);
       f -= f->run - 1;
-      if (!set) continue;
-    } else if (!entry && !pb_is_set(msg, f)) {
-      continue;
+      if (set) put_field(w, set, pb_value_at(msg, set));
+    } else if (pb_is_set(msg, f)) {
+      if (f->presence == PB_BY_COUNT)
+        put_list(w, f, pb_list_at(msg, f));
+      else
+        put_field(w, f, pb_value_at(msg, f));
     }
-    put_value(w, set, pb_value_at(msg, set));
-    put_varint(w, set->tag);
   }
 }
 
@@ -182,27 +195,24 @@ static size_t list_bytes(const pb_field *f, const pb_list *l) {
   const char *v = l->v;
   for (size_t i = 0; i < l->n; i++) n += value_bytes(f, v + i * size);
   if (!(f->flags & PB_PACKED)) return n + l->n * tag;
-  return l->n ? n + pb_varint_bytes(n) + tag : 0;
+  return n + pb_varint_bytes(n) + tag;
 }
 
 size_t pb_encoded_bytes(const pb_desc *desc, const void *msg) {
   size_t n = ((const pb_head *)msg)->unknown.n;
   const pb_field *first = pb_rows(desc);
-  bool entry = desc->special == PB_IS_MAP_ENTRY;
   for (const pb_field *f = first + desc->field_count; f-- > first;) {
-    if (f->flags & PB_REPEATED) {
-      n += list_bytes(f, pb_list_at(msg, f));
-      continue;
-    }
     const pb_field *set = f;
-    if (f->flags & PB_ONEOF) {
+    if (f->presence == PB_BY_WHICH) {
       set = set_member(desc, msg, f);
       f -= f->run - 1;
       if (!set) continue;
-    } else if (!entry && !pb_is_set(msg, f)) {
+    } else if (!pb_is_set(msg, f)) {
       continue;
     }
-    n += value_bytes(set, pb_value_at(msg, set)) + pb_varint_bytes(set->tag);
+    n += set->presence == PB_BY_COUNT
+             ? list_bytes(set, pb_list_at(msg, set))
+             : value_bytes(set, pb_value_at(msg, set)) + pb_varint_bytes(set->tag);
   }
   return n;
 }
@@ -221,10 +231,10 @@ void pb_encode(const pb_desc *d, const void *msg, buf *out) {
 }
 
 span pb_encode_arena(const pb_desc *d, const void *msg, arena *a) {
-  size_t n = pb_encoded_bytes(d, msg);
-  uint8_t *p = arena_alloc(a, n);
-  writer w = {.start = p, .cur = p + n, .end = p + n};
+  uint8_t *end = a->end;
+  writer w = {.start = a->cur, .cur = end, .end = end, .a = a};
   write_message(&w, d, msg);
-  ASSERT(w.cur == p);
-  return span_of(p, n);
+  if (w.cur == w.end) return SPAN("");
+  if (w.end == end) a->end = w.cur;
+  return span_of(w.cur, (size_t)(w.end - w.cur));
 }

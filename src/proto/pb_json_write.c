@@ -53,15 +53,22 @@ static void write_bytes(json_out *w, span s) {
   buf_addb(w->to, '"');
 }
 
+/* A name of the schema, which needs no escapes. */
+static void write_name(json_out *w, const char *name) {
+  buf_addb(w->to, '"');
+  buf_adds(w->to, name);
+  buf_addb(w->to, '"');
+}
+
 static void write_enum(json_out *w, const pb_field *f, int32_t number) {
   const pb_enum *e = pb_enums + f->sub;
   const char *name = pb_enum_name(e, number);
   if (e == &pb_NullValue_enum)
     buf_adds(w->to, "null");
   else if (name)
-    buf_addf(w->to, "\"%s\"", name);
+    write_name(w, name);
   else
-    buf_addf(w->to, "%d", number);
+    json_put_integer(w->to, number);
 }
 
 static bool write_value(json_out *w, const pb_field *f, const void *from) {
@@ -94,7 +101,9 @@ static bool write_value(json_out *w, const pb_field *f, const void *from) {
     case PB_INT64:
     case PB_SINT64:
     case PB_SFIXED64:
-      buf_addf(w->to, "\"%lld\"", (long long)*(const int64_t *)from);
+      buf_addb(w->to, '"');
+      json_put_integer(w->to, *(const int64_t *)from);
+      buf_addb(w->to, '"');
       return true;
     case PB_UINT64:
     case PB_FIXED64:
@@ -102,14 +111,14 @@ static bool write_value(json_out *w, const pb_field *f, const void *from) {
       return true;
     case PB_UINT32:
     case PB_FIXED32:
-      buf_addf(w->to, "%u", *(const uint32_t *)from);
+      json_put_integer(w->to, *(const uint32_t *)from);
       return true;
     case PB_INT32:
     case PB_SINT32:
     case PB_SFIXED32:
       break;
   }
-  buf_addf(w->to, "%d", *(const int32_t *)from);
+  json_put_integer(w->to, *(const int32_t *)from);
   return true;
 }
 
@@ -155,9 +164,9 @@ static bool write_fields(json_out *w, const pb_desc *desc, const void *msg, size
   for (size_t i = 0; i < desc->field_count; i++) {
     const pb_field *f = pb_rows(desc) + i;
     bool repeated = f->flags & PB_REPEATED;
-    if (repeated ? pb_list_at(msg, f)->n == 0 : !pb_is_set(msg, f)) continue;
+    if (!pb_is_set(msg, f)) continue;
     next(w, n);
-    buf_addf(w->to, "\"%s\"", pb_names + f->json);
+    write_name(w, pb_names + f->json);
     write_colon(w);
     bool ok = f->flags & PB_MAP ? write_map(w, f, pb_list_at(msg, f))
               : repeated        ? write_list(w, f, pb_list_at(msg, f))

@@ -30,6 +30,19 @@ typedef enum pb_type {
 
 enum { PB_REPEATED = 1, PB_PACKED = 2, PB_MAP = 4, PB_ONEOF = 8, PB_OPTIONAL = 16 };
 
+/* How a field tells that it is set. */
+typedef enum pb_presence {
+  PB_BY_COUNT, /* repeated: a list that is not empty */
+  PB_BY_BYTE,  /* the zero value is absent, by size of the value */
+  PB_BY_WORD32,
+  PB_BY_WORD64,
+  PB_BY_LENGTH,  /* a span that is not empty */
+  PB_BY_POINTER, /* a message, or the p of a span */
+  PB_BY_HAS,     /* proto3 optional */
+  PB_BY_WHICH,   /* member of a oneof */
+  PB_ALWAYS,     /* key and value of a map entry */
+} pb_presence;
+
 /* What JSON treats by its own rules. */
 typedef enum pb_special {
   PB_IS_NONE,
@@ -56,7 +69,8 @@ typedef struct pb_field {
   uint16_t sub;    /* in pb_descs or pb_enums */
   uint8_t type;    /* pb_type */
   uint8_t flags;
-  uint8_t run; /* ONEOF: how many rows up to this one are of the same oneof */
+  uint8_t run;      /* ONEOF: how many rows up to this one are of the same oneof */
+  uint8_t presence; /* pb_presence */
 } pb_field;
 
 struct pb_desc {

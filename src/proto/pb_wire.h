@@ -64,9 +64,35 @@ static inline size_t pb_value_bytes(pb_type type) {
   }
 }
 
-/* Whether a field that is not repeated is to be written: set, for one with presence; otherwise not
- * the zero value. A float is zero only when all its bits are. */
-bool pb_is_set(const void *msg, const pb_field *f);
+/* Whether a field is to be written. A float is zero only when all its bits are. */
+static inline bool pb_is_set(const void *msg, const pb_field *f) {
+  const char *at = (const char *)msg + f->offset;
+  uint64_t word64;
+  uint32_t word32;
+  switch ((pb_presence)f->presence) {
+    case PB_BY_BYTE:
+      return *at != 0;
+    case PB_BY_WORD32:
+      memcpy(&word32, at, sizeof word32);
+      return word32 != 0;
+    case PB_BY_WORD64:
+      memcpy(&word64, at, sizeof word64);
+      return word64 != 0;
+    case PB_BY_LENGTH:
+      return ((const span *)(const void *)at)->n != 0;
+    case PB_BY_POINTER:
+      return *(const pb_ptr *)(const void *)at != NULL;
+    case PB_BY_HAS:
+      return *pb_has_at(msg, f);
+    case PB_BY_WHICH:
+      return *pb_which_at(msg, f) == pb_number(f);
+    case PB_BY_COUNT:
+      return ((const pb_list *)(const void *)at)->n != 0;
+    case PB_ALWAYS:
+      break;
+  }
+  return true;
+}
 
 static inline size_t pb_varint_bytes(uint64_t v) {
   unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1);

@@ -183,6 +183,21 @@ def c_field(f):
     return f.name + '_' if f.name in C_KEYWORDS else f.name
 
 
+def presence(m, f, kind):
+    if f.label == F.LABEL_REPEATED:
+        return 'PB_BY_COUNT'
+    if m.proto.options.map_entry:
+        return 'PB_ALWAYS'
+    if real_oneof(f):
+        return 'PB_BY_WHICH'
+    if has_presence_bit(f):
+        return 'PB_BY_HAS'
+    if kind in (F.TYPE_MESSAGE, TYPE_RAW):
+        return 'PB_BY_POINTER'
+    return {'span': 'PB_BY_LENGTH', 'bool': 'PB_BY_BYTE', 'double': 'PB_BY_WORD64',
+            'int64_t': 'PB_BY_WORD64', 'uint64_t': 'PB_BY_WORD64'}.get(C_TYPES[kind], 'PB_BY_WORD32')
+
+
 def real_oneof(f):
     return f.HasField('oneof_index') and not f.proto3_optional
 
@@ -302,7 +317,7 @@ class Source:
             sub = s.enum_at[f.type_name]
         return (f'{{{f.number << 3 | wire}, {self.pool.add(f.name)}, {self.pool.add(f.json_name)}, '
                 f'offsetof(pb_{m.c}, {c_field(f)}), {aux}, {sub}, {kind}, '
-                f'{" | ".join(flags) or 0}, {run}}},')
+                f'{" | ".join(flags) or 0}, {run}, {presence(m, f, kind)}}},')
 
     def message(self, m):
         first_row, first_index = len(self.rows), len(self.index)
