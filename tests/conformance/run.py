@@ -8,7 +8,8 @@
 
 Options: --only NAME (repeatable, shell patterns), --rotate N (N scenarios, others every day),
 --without FEATURE (leave out scenarios that need it), --jobs N, --original (the server checked is
-the original: apply no deliberate difference), --details (print all that a failed scenario saw).
+the original: apply no deliberate difference), --details (print all that a failed scenario saw),
+--again (run what failed once more, alone).
 """
 
 import argparse
@@ -108,17 +109,24 @@ def record(scenarios, jobs):
     return len(scenarios) - failed, failed
 
 
-def check(scenarios, address, jobs, is_original, details):
-    failed = 0
-    for scenario, steps, problem, seconds in play_all(scenarios, address, jobs):
+def check(scenarios, address, options):
+    """With --again what failed is run once more, alone: a crowded machine upsets timings."""
+    failed = []
+    is_original = options.original or options.live
+    for scenario, steps, problem, seconds in play_all(scenarios, address, options.jobs):
         lines = judge(scenario, steps, problem, is_original)
         print(f"{'FAILED' if lines else 'ok'} {scenario.name} ({seconds:.1f} s)", flush=True)
         if lines:
-            failed += 1
+            failed.append(scenario)
             print("\n".join(lines), flush=True)
-            if details:
+            if options.details:
                 print(json.dumps(steps, indent=1))
-    return len(scenarios) - failed, failed
+    if options.again and failed:
+        print(f"once more, one at a time: {len(failed)}")
+        options.again, options.jobs = False, 1
+        passed, still = check(failed, address, options)
+        return len(scenarios) - len(failed) + passed, still
+    return len(scenarios) - len(failed), len(failed)
 
 
 def main():
@@ -135,6 +143,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=16)
     parser.add_argument("--original", action="store_true")
     parser.add_argument("--details", action="store_true")
+    parser.add_argument("--again", action="store_true")
     arguments = parser.parse_args()
     scenarios = chosen(arguments)
     if arguments.list:
@@ -146,11 +155,9 @@ def main():
         passed, failed = record(scenarios, arguments.jobs)
     elif arguments.live:
         with original.Original() as address:
-            passed, failed = check(scenarios, address, arguments.jobs, True, arguments.details)
+            passed, failed = check(scenarios, address, arguments)
     elif arguments.check:
-        passed, failed = check(
-            scenarios, arguments.check, arguments.jobs, arguments.original, arguments.details
-        )
+        passed, failed = check(scenarios, arguments.check, arguments)
     else:
         parser.print_help()
         return 2

@@ -288,10 +288,10 @@ def timeout_heartbeat_never(t):
 def heartbeat_keeps_alive(t):
     """Heartbeats within the timeout keep an activity alive beyond it."""
     t.start()
-    t.step(activity("a", t.queue, heartbeat_timeout=secs(2), retry_policy=once()))
+    t.step(activity("a", t.queue, heartbeat_timeout=secs(3), retry_policy=once()))
     task = t.activity_task()
     for i in range(4):
-        time.sleep(0.8)
+        time.sleep(1)
         t.heartbeat(task, i)
     t.activity_done(task)
     t.step(done())
