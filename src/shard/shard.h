@@ -36,6 +36,8 @@ typedef struct shard_config {
   int64_t timer_window_ns;  /* how far ahead deadlines are held in memory */
   size_t queue_window;      /* tasks of one queue held in memory */
   int32_t buffered_queries; /* per run, on the next workflow task */
+  bool check_steps;         /* engine_check after every step, not only after a load */
+  const uint8_t *secret;    /* 32 bytes that sign tokens, for a simulator; NULL: random ones */
 } shard_config;
 
 extern const shard_config shard_default_config;
