@@ -1,4 +1,6 @@
 /* names.c - what is kept by name for the whole database: namespaces and task queues. */
+#include "base/uuid.h"
+#include "proto/pb_time.h"
 #include "shard/shard_int.h"
 
 static const char namespace_prefix[] = "namespace/";
@@ -50,6 +52,17 @@ const shard_namespace_info *shard_namespace_by_id(const shard *s, span id) {
     if (span_eq(e->info.record->id, id)) return e->durable ? &e->info : NULL;
   }
   return NULL;
+}
+
+const shard_namespace_info *shard_namespace_after(const shard *s, span name) {
+  const ns_entry *found = NULL;
+  LIST_FOR_EACH(n, &s->namespaces) {
+    const ns_entry *e = CONTAINER_OF(n, ns_entry, node);
+    span candidate = e->info.record->name;
+    if (!e->durable || span_cmp(candidate, name) <= 0) continue;
+    if (!found || span_cmp(candidate, found->info.record->name) < 0) found = e;
+  }
+  return found ? &found->info : NULL;
 }
 
 static err *ns_add(shard *s, bytes *blob, bool durable, arena *a, ns_entry **ret_entry) {
@@ -125,7 +138,7 @@ static void copy_data(const pb_RegisterNamespaceRequest *r, pb_store_Namespace *
 void shard_register_namespace(shard *s, shard_op *op, const pb_RegisterNamespaceRequest *r) {
   op->state = NULL;
   if (op_refused(s, op)) return;
-  if (ns_known(s, r->namespace_)) {
+  if (ns_known(s, r->namespace)) {
     err *e = ERR(op->arena, ALREADY_EXISTS, "Namespace already exists.");
     pb_NamespaceAlreadyExistsFailure detail = {0};
     e->detail_type = pb_name(&pb_NamespaceAlreadyExistsFailure_desc);
@@ -137,7 +150,7 @@ void shard_register_namespace(shard *s, shard_op *op, const pb_RegisterNamespace
   uuid_format(uuid_random(&s->env->random), id);
   pb_store_Namespace record = {
       .key = ++s->last_ns_key,
-      .name = r->namespace_,
+      .name = r->namespace,
       .id = span_of(id, sizeof id),
       .description = r->description,
       .owner_email = r->owner_email,
@@ -160,7 +173,7 @@ void shard_register_namespace(shard *s, shard_op *op, const pb_RegisterNamespace
                   .blob = blob});
   ns_call *c = arena_new(op->arena, ns_call);
   c->op = op;
-  c->name = r->namespace_;
+  c->name = r->namespace;
   gate_wait_lsn(s, &c->gate, t->lsn, ns_answer);
   step_unref(t);
 }
@@ -171,19 +184,11 @@ static uint64_t queue_hash(const shard *s, int64_t ns, span name, bool activity)
   return hash_bytes(s->hash_key, name) ^ hash_u64((uint64_t)ns * 2 + activity);
 }
 
-static queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity) {
+queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity) {
   uint64_t hash = queue_hash(s, ns, name, activity);
   for (hmap_node *n = hmap_first(&s->queue_by_name, hash); n; n = hmap_next(n)) {
     queue_name *q = CONTAINER_OF(n, queue_name, by_name);
     if (q->ns == ns && q->activity == activity && span_eq(span_of(q->name, q->n), name)) return q;
-  }
-  return NULL;
-}
-
-queue_name *queue_by_key(const shard *s, int64_t key) {
-  for (hmap_node *n = hmap_first(&s->queue_by_key, hash_u64((uint64_t)key)); n; n = hmap_next(n)) {
-    queue_name *q = CONTAINER_OF(n, queue_name, by_key);
-    if (q->key == key) return q;
   }
   return NULL;
 }

@@ -32,6 +32,7 @@ static void turn(env_task *task) {
   s->turn_posted = false;
   polls_go_on(s);
   commit_start(s);
+  pages_go_on(s);
   check_drained(s);
 }
 
@@ -197,6 +198,7 @@ void shard_free(shard *s) {
   timers_release(s);
   hmap_release(&s->queries_by_id);
   token_keys_release(&s->tokens);
+  buf_release(&s->scratch);
   mem_free((void *)s->broken);
   mem_free(s);
 }

@@ -11,11 +11,13 @@
 #ifndef PERDURE_SHARD_SHARD_INT_H
 #define PERDURE_SHARD_SHARD_INT_H
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/heap.h"
 #include "base/hmap.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/uuid.h"
 #include "matching/matching.h"
 #include "shard/shard.h"
 #include "shard/token.h"
@@ -26,7 +28,7 @@ typedef struct run_use run_use;
 typedef struct gate gate;
 typedef struct waiter waiter;
 
-/* --- history.c: recent event batches of a run, and reads --- */
+/* --- history_cache.c: recent event batches of a run, and reads --- */
 
 typedef struct history_batch {
   int64_t first_id;
@@ -43,7 +45,7 @@ typedef struct history_cache {
 
 typedef struct history_read history_read;
 struct history_read {
-  shard_run *run; /* pinned while the read is under way */
+  shard_run *run;
   int64_t from, until;
   int64_t max_events;
   arena *arena; /* of the result */
@@ -188,6 +190,7 @@ struct shard {
   uint64_t last_query;
   list page_loads; /* page_load, waiting for lazy steps to be durable */
 
+  buf scratch; /* of one history read */
   uint64_t loads_under_way;
   shard_stats stats;
   bool draining;
@@ -296,6 +299,10 @@ void op_fail(shard_op *op, const err *e);
 /* Refuses and answers while the shard drains. */
 bool op_refused(shard *s, shard_op *op);
 
+/* --- start.c --- */
+
+pb_Link *link_to_signal(arena *a, span ns_name, const engine_view *v, span request_id);
+
 /* --- waiters --- */
 
 /* The op waits until `until_ns` at most. */
@@ -320,7 +327,8 @@ void names_init(shard *s);
 void names_release(shard *s);
 MUST_USE err *names_load(shard *s, const store_row *rows, size_t n, arena *a);
 queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sticky);
-queue_name *queue_by_key(const shard *s, int64_t key);
+/* NULL when nobody used it yet. */
+queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity);
 /* Of the queue of this key, made if needed. */
 match_queue *queue_of_key(shard *s, int64_t key);
 int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, bool sticky);
@@ -333,13 +341,14 @@ void matching_host_load(void *ctx, int64_t queue, store_queued after, size_t lim
 /* Asks for pages whose time has come. */
 void pages_go_on(shard *s);
 
-/* --- history.c --- */
+/* --- history_cache.c, history.c --- */
 
 void history_add(shard_run *run, int64_t first_id, bytes *blob, uint64_t lsn);
 void history_release(shard_run *run);
 /* Forgets the oldest durable batches over the budget. */
 void history_trim(shard *s, shard_run *run);
 void history_mark_staged(shard_run *run, uint64_t lsn);
+/* Pins the run until `done`, which may be called before this returns. */
 void history_start(shard *s, history_read *r);
 void watchers_wake(shard *s, shard_run *run);
 void watchers_fail(shard *s, shard_run *run, const err *e);
@@ -349,30 +358,35 @@ enum { HISTORY_PAGE_EVENTS = 256 };
 
 /* --- poll.c, wft.c --- */
 
-typedef struct poll poll;
+/* Polls that look for another task. */
 void polls_go_on(shard *s);
-/* A query was answered by nobody: the poll that held it looks on. */
-span seal_task(shard *s, token_kind kind, shard_run *run, const engine_token *token, span query_id,
-               arena *a);
-bool open_task(shard *s, token_kind kind, int64_t ns, span token, arena *a,
-               pb_store_TaskToken **ret_token);
+/* Ends waiting polls of this worker, and those on this queue, with an empty answer. */
+void polls_end(shard *s, span worker_instance_key, const match_queue *queue);
+span seal_task(shard *s, token_kind kind, const shard_run *run, const engine_token *token,
+               span query_id, arena *a);
+MUST_USE err *open_task(shard *s, shard_op *op, token_kind kind, span token,
+                        pb_store_TaskToken **ret_token);
 engine_token task_token(const pb_store_TaskToken *t);
 /* The history part of a task's answer: events, next page token, events that are not written. */
-void fill_history(shard *s, shard_run *run, const engine_wft *wft, const history_read *r,
-                  pb_PollWorkflowTaskQueueResponse *response, arena *a);
+void fill_history(shard *s, const shard_run *run, const engine_wft *wft, const history_read *r,
+                  arena *a);
 
 /* --- query.c --- */
 
-typedef struct query query;
 /* Waiting queries of the run join the task that is being handed out. */
 void queries_attach(shard *s, shard_run *run, pb_PollWorkflowTaskQueueResponse *response, arena *a);
+/* Takes the answers of a completion, before its step is staged; queries_reply gives them. */
 void queries_answer(shard *s, shard_run *run, const pb_RespondWorkflowTaskCompletedRequest *r);
-/* After a change of the run: those that cannot ride a task go on their own, or fail. */
+void queries_reply(shard *s, shard_run *run);
+/* After a change of the run: those that cannot ride a task go on their own. */
 void queries_review(shard *s, shard_run *run);
 void queries_fail(shard *s, shard_run *run, const err *e);
-/* The poll that a query met. Fills the response; false: the query is over. */
-bool query_begin(shard *s, match_query *mq, int64_t *ret_run);
-bool query_hand_over(shard *s, match_query *mq, shard_run *run, bool sticky,
-                     pb_PollWorkflowTaskQueueResponse *response, arena *a);
+/* A poll met a query. From here on it is named by the number that this returns. */
+uint64_t query_take(shard *s, match_query *mq, int64_t *ret_run);
+/* False: the query is over. */
+bool query_fill(shard *s, uint64_t id, shard_run *run, pb_PollWorkflowTaskQueueResponse *response,
+                arena *a);
+/* The poll could not take it. */
+void query_again(shard *s, uint64_t id);
 
 #endif

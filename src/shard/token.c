@@ -7,7 +7,13 @@
 
 #include "base/mem.h"
 
-enum { VERSION = 1, KEY_ID_AT = 2, MAC_AT = 6, BODY_AT = MAC_AT + TOKEN_MAC_BYTES };
+enum {
+  VERSION = 1,
+  KEY_ID_AT = 2,
+  NS_AT = 6,
+  MAC_AT = 14,
+  BODY_AT = MAC_AT + TOKEN_MAC_BYTES,
+};
 
 void token_keys_init(token_keys *k) { *k = (token_keys){0}; }
 
@@ -73,13 +79,17 @@ static void put_number(uint8_t *p, uint64_t v, size_t n) {
   for (size_t i = 0; i < n; i++) p[i] = (uint8_t)(v >> (8 * i));
 }
 
-static void make_mac(const token_key *key, int64_t ns, span head, span body,
+static uint64_t get_number(const uint8_t *p, size_t n) {
+  uint64_t v = 0;
+  for (size_t i = 0; i < n; i++) v |= (uint64_t)p[i] << (8 * i);
+  return v;
+}
+
+static void make_mac(const token_key *key, span head, span body,
                      uint8_t ret_mac[TOKEN_MAC_BYTES]) {
-  uint8_t ns_bytes[8], full[EVP_MAX_MD_SIZE];
+  uint8_t full[EVP_MAX_MD_SIZE];
   size_t n = 0;
-  put_number(ns_bytes, (uint64_t)ns, sizeof ns_bytes);
   bool ok = EVP_MAC_init(key->mac, NULL, 0, NULL) && EVP_MAC_update(key->mac, head.p, head.n) &&
-            EVP_MAC_update(key->mac, ns_bytes, sizeof ns_bytes) &&
             (!body.n || EVP_MAC_update(key->mac, body.p, body.n)) &&
             EVP_MAC_final(key->mac, full, &n, sizeof full);
   ASSERT(ok && n >= TOKEN_MAC_BYTES);
@@ -93,21 +103,23 @@ span token_seal(const token_keys *k, token_kind kind, int64_t ns, span body, are
   p[0] = VERSION;
   p[1] = (uint8_t)kind;
   put_number(p + KEY_ID_AT, (uint32_t)key->id, 4);
+  put_number(p + NS_AT, (uint64_t)ns, 8);
   if (body.n) memcpy(p + BODY_AT, body.p, body.n);
-  make_mac(key, ns, span_of(p, MAC_AT), body, p + MAC_AT);
+  make_mac(key, span_of(p, MAC_AT), body, p + MAC_AT);
   return span_of(p, BODY_AT + body.n);
 }
 
-bool token_open(const token_keys *k, token_kind kind, int64_t ns, span token, span *ret_body) {
+bool token_open(const token_keys *k, token_kind kind, span token, int64_t *ret_ns,
+                span *ret_body) {
   if (token.n < BODY_AT || token.n > TOKEN_MAX_BYTES) return false;
   if (token.p[0] != VERSION || token.p[1] != (uint8_t)kind) return false;
   span body = span_of(token.p + BODY_AT, token.n - BODY_AT);
   for (size_t i = k->n; i-- > 0;) {
-    uint8_t id[4], mac[TOKEN_MAC_BYTES];
-    put_number(id, (uint32_t)k->v[i].id, sizeof id);
-    if (memcmp(id, token.p + KEY_ID_AT, sizeof id) != 0) continue;
-    make_mac(&k->v[i], ns, span_of(token.p, MAC_AT), body, mac);
+    uint8_t mac[TOKEN_MAC_BYTES];
+    if (get_number(token.p + KEY_ID_AT, 4) != (uint32_t)k->v[i].id) continue;
+    make_mac(&k->v[i], span_of(token.p, MAC_AT), body, mac);
     if (CRYPTO_memcmp(mac, token.p + MAC_AT, TOKEN_MAC_BYTES) != 0) continue;
+    *ret_ns = (int64_t)get_number(token.p + NS_AT, 8);
     *ret_body = body;
     return true;
   }

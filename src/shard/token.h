@@ -1,9 +1,9 @@
 /* token.h - opaque tokens: what a client must hand back unchanged.
  *
- * A token is  version | kind | key id | MAC | body. The MAC (HMAC-SHA-256, first 16 bytes) covers
- * everything and the key of the namespace, so that a token of another kind, namespace or server, a
- * shortened or a made-up one is refused before its body is looked at. Keys have ids: a new one
- * signs, the old ones go on verifying as long as they are kept.
+ * A token is  version | kind | key id | namespace key | MAC | body. The MAC (HMAC-SHA-256, first 16
+ * bytes) covers everything, so that a token of another kind or server, a shortened or a made-up one
+ * is refused before its body is looked at. Keys have ids: a new one signs, the old ones go on
+ * verifying as long as they are kept.
  */
 #ifndef PERDURE_SHARD_TOKEN_H
 #define PERDURE_SHARD_TOKEN_H
@@ -43,7 +43,7 @@ MUST_USE err *token_keys_decode(token_keys *k, span in, arena *a);
 
 /* At least one key must be there. */
 span token_seal(const token_keys *k, token_kind kind, int64_t ns, span body, arena *a);
-/* False: not a token of this kind and namespace. The body points into the token. */
-bool token_open(const token_keys *k, token_kind kind, int64_t ns, span token, span *ret_body);
+/* False: not a token of this kind. The body points into the token. */
+bool token_open(const token_keys *k, token_kind kind, span token, int64_t *ret_ns, span *ret_body);
 
 #endif
