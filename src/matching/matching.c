@@ -234,14 +234,14 @@ static void poller_drop(match_queue *q, seen_poller *s) {
 }
 
 void match_forget_pollers(match_queue *q) {
-  LIST_FOR_EACH(n, &q->pollers) poller_drop(q, CONTAINER_OF(n, seen_poller, node));
+  LIST_FOR_EACH (n, &q->pollers) poller_drop(q, CONTAINER_OF(n, seen_poller, node));
   q->last_poll_ns = INT64_MIN;
 }
 
 void match_saw_poller(match_queue *q, span identity, int64_t now_ns) {
   q->last_poll_ns = now_ns;
   seen_poller *found = NULL;
-  LIST_FOR_EACH(n, &q->pollers) {
+  LIST_FOR_EACH (n, &q->pollers) {
     seen_poller *s = CONTAINER_OF(n, seen_poller, node);
     if (span_eq(span_of(s->identity, s->n), identity)) {
       found = s;
@@ -295,10 +295,10 @@ void match_look(const match_queue *q, int64_t now_ns, arena *a, match_queue_view
                                  .complete = q->complete,
                                  .polls = q->n_polls,
                                  .pollers = arena_array(a, match_poller, q->n_pollers)};
-  LIST_FOR_EACH(n, &q->pollers) {
+  LIST_FOR_EACH (n, &q->pollers) {
     const seen_poller *s = CONTAINER_OF(n, seen_poller, node);
     if (s->seen_ns < now_ns - MATCH_POLLER_MEMORY_NS) break;
-    ret_view->pollers[ret_view->n_pollers++] = (match_poller){
-        .identity = arena_dup(a, span_of(s->identity, s->n)), .seen_ns = s->seen_ns};
+    ret_view->pollers[ret_view->n_pollers++] =
+        (match_poller){.identity = arena_dup(a, span_of(s->identity, s->n)), .seen_ns = s->seen_ns};
   }
 }

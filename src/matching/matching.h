@@ -34,7 +34,7 @@ typedef struct match_queue match_queue;
 typedef struct match_task {
   int64_t run, id; /* id: as the owner likes; with run it names the task */
   store_queued queued;
-  int64_t sticky_fallback; /* key of the normal queue, when this one is sticky; 0: not known */
+  int64_t sticky_fallback;   /* key of the normal queue, when this one is sticky; 0: not known */
   struct match_query *query; /* a query task; then the rest but the queue is 0 */
 } match_task;
 

@@ -7,8 +7,7 @@ typedef struct activity_call {
   engine_activity_ref ref;
 } activity_call;
 
-static activity_call *activity_call_new(shard *s, shard_op *op, const void *request,
-                                        call_fn *act) {
+static activity_call *activity_call_new(shard *s, shard_op *op, const void *request, call_fn *act) {
   call *made = call_new(s, op, request, act);
   if (!made) return NULL;
   activity_call *ac = arena_new(op->arena, activity_call);
@@ -108,8 +107,7 @@ static void act_cancel_by_id(shard *s, call *c, shard_run *run) {
   call_finish(c, run, e, pb_new(c->op->arena, RespondActivityTaskCanceledByIdResponse));
 }
 
-void shard_activity_cancel(shard *s, shard_op *op,
-                           const pb_RespondActivityTaskCanceledRequest *r) {
+void shard_activity_cancel(shard *s, shard_op *op, const pb_RespondActivityTaskCanceledRequest *r) {
   by_token(s, op, r->task_token, r, act_cancel);
 }
 

@@ -4,8 +4,7 @@
 
 static void batch_done(env_task *task);
 
-void gate_wait_lsn(shard *s, gate *g, uint64_t lsn,
-                   void (*open)(shard *s, gate *g, const err *e)) {
+void gate_wait_lsn(shard *s, gate *g, uint64_t lsn, void (*open)(shard *s, gate *g, const err *e)) {
   g->lsn = lsn;
   g->open = open;
   if (lsn <= s->durable_lsn) {
@@ -15,8 +14,7 @@ void gate_wait_lsn(shard *s, gate *g, uint64_t lsn,
   }
 }
 
-void gate_wait(shard *s, gate *g, shard_run *run,
-               void (*open)(shard *s, gate *g, const err *e)) {
+void gate_wait(shard *s, gate *g, shard_run *run, void (*open)(shard *s, gate *g, const err *e)) {
   g->run = run;
   run_pin(run);
   gate_wait_lsn(s, g, run->lsn, open);
@@ -25,7 +23,7 @@ void gate_wait(shard *s, gate *g, shard_run *run,
 void gates_fail(shard *s, shard_run *run, const err *e) {
   list failed;
   list_init(&failed);
-  LIST_FOR_EACH(n, &s->gates) {
+  LIST_FOR_EACH (n, &s->gates) {
     if (CONTAINER_OF(n, gate, node)->run != run) continue;
     list_remove(n);
     list_push_back(&failed, n);
@@ -39,7 +37,7 @@ void gates_fail(shard *s, shard_run *run, const err *e) {
 static void gates_open(shard *s) {
   list ready;
   list_init(&ready);
-  LIST_FOR_EACH(n, &s->gates) {
+  LIST_FOR_EACH (n, &s->gates) {
     if (CONTAINER_OF(n, gate, node)->lsn > s->durable_lsn) continue;
     list_remove(n);
     list_push_back(&ready, n);
@@ -64,7 +62,7 @@ static bool has_run(const step *t, const shard_run *run) {
 void staged_forget(shard *s, shard_run *run, const err *e) {
   list lost;
   list_init(&lost);
-  LIST_FOR_EACH(n, &s->staged) {
+  LIST_FOR_EACH (n, &s->staged) {
     if (!has_run(CONTAINER_OF(n, step, node), run)) continue;
     list_remove(n);
     list_push_back(&lost, n);
@@ -145,7 +143,7 @@ static void batch_done(env_task *task) {
     list_push_back(&done, n);
   }
   s->committing = false;
-  LIST_FOR_EACH(n, &done) {
+  LIST_FOR_EACH (n, &done) {
     step *t = CONTAINER_OF(n, step, node);
     if (t->store.status != STORE_OK) step_failed(s, t, failure_of(s, t));
   }

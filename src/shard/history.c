@@ -126,7 +126,8 @@ static err *rewrite_close_event(arena *a, span *events) {
                           .event_type = PB_EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
                           .version = ev->version,
                           .task_id = ev->task_id};
-  fake.which_attributes = PB_HistoryEvent_workflow_execution_continued_as_new_event_attributes_FIELD;
+  fake.which_attributes =
+      PB_HistoryEvent_workflow_execution_continued_as_new_event_attributes_FIELD;
   fake.workflow_execution_continued_as_new_event_attributes = attrs;
   h->events.v[h->events.n - 1] = &fake;
   *events = PB_ENCODE(History, h, a);
@@ -228,8 +229,9 @@ static void wait_gone(shard *s, waiter *w, const err *e) {
   history_request *h = CONTAINER_OF(w, history_request, waiter);
   /* Past waiting: the answer is under way. */
   if (!list_linked(&h->node)) return;
-  request_fail(s, h, e ? err_dup(h->op->arena, e)
-                       : ERR(h->op->arena, CANCELLED, "the client gave up waiting"));
+  request_fail(
+      s, h,
+      e ? err_dup(h->op->arena, e) : ERR(h->op->arena, CANCELLED, "the client gave up waiting"));
 }
 
 static void wait_for_events(shard *s, history_request *h) {

@@ -56,13 +56,27 @@ const shard_namespace_info *shard_namespace_by_id(const shard *s, span id) {
 
 const shard_namespace_info *shard_namespace_after(const shard *s, span name) {
   const ns_entry *found = NULL;
-  LIST_FOR_EACH(n, &s->namespaces) {
+  LIST_FOR_EACH (n, &s->namespaces) {
     const ns_entry *e = CONTAINER_OF(n, ns_entry, node);
     span candidate = e->info.record->name;
     if (!e->durable || span_cmp(candidate, name) <= 0) continue;
     if (!found || span_cmp(candidate, found->info.record->name) < 0) found = e;
   }
   return found ? &found->info : NULL;
+}
+
+const shard_namespace_info *shard_namespace_of_token(const shard *s, span token) {
+  static const token_kind kinds[] = {TOKEN_WORKFLOW_TASK, TOKEN_ACTIVITY_TASK, TOKEN_QUERY_TASK};
+  int64_t ns = 0;
+  span body;
+  for (size_t i = 0; i < ARRAY_LEN(kinds) && !ns; i++) {
+    if (!token_open(&s->tokens, kinds[i], token, &ns, &body)) ns = 0;
+  }
+  LIST_FOR_EACH (n, &s->namespaces) {
+    const ns_entry *e = CONTAINER_OF(n, ns_entry, node);
+    if (e->info.key == ns && e->durable) return &e->info;
+  }
+  return NULL;
 }
 
 static err *ns_add(shard *s, bytes *blob, bool durable, arena *a, ns_entry **ret_entry) {
@@ -220,9 +234,7 @@ queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sti
   return queue_add(s, &record, false);
 }
 
-match_queue *queue_of_key(shard *s, int64_t key) {
-  return matching_queue(&s->matching, key, true);
-}
+match_queue *queue_of_key(shard *s, int64_t key) { return matching_queue(&s->matching, key, true); }
 
 static void queue_written(shard *s, step *t, const err *e) {
   if (e) ((queue_name *)t->owner)->stored = false;

@@ -15,7 +15,8 @@ static void act_signal(shard *s, call *c, shard_run *run) {
                              .header = r->header,
                              .links = (const pb_Link *const *)r->links.v,
                              .n_links = r->links.n};
-  pb_SignalWorkflowExecutionResponse *response = pb_new(c->op->arena, SignalWorkflowExecutionResponse);
+  pb_SignalWorkflowExecutionResponse *response =
+      pb_new(c->op->arena, SignalWorkflowExecutionResponse);
   engine_view v;
   engine_look(run->engine, &v);
   response->link = link_to_signal(c->op->arena, c->op->ns_name, &v, r->request_id);

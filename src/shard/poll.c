@@ -7,7 +7,13 @@
 #include "base/uuid.h"
 #include "shard/shard_int.h"
 
-typedef enum poll_phase { POLL_PARKED, POLL_LOADING, POLL_READING, POLL_GATED, POLL_AGAIN } poll_phase;
+typedef enum poll_phase {
+  POLL_PARKED,
+  POLL_LOADING,
+  POLL_READING,
+  POLL_GATED,
+  POLL_AGAIN
+} poll_phase;
 
 typedef struct poll {
   waiter waiter;
@@ -168,9 +174,8 @@ static void read_history(poll *p) {
 static engine_poller make_poller(poll *p, arena *a) {
   char *id = arena_alloc(a, UUID_TEXT_BYTES);
   uuid_format(uuid_random(&p->s->env->random), id);
-  engine_poller e = {.identity = p->identity,
-                     .request_id = span_of(id, UUID_TEXT_BYTES),
-                     .sticky = p->sticky};
+  engine_poller e = {
+      .identity = p->identity, .request_id = span_of(id, UUID_TEXT_BYTES), .sticky = p->sticky};
   pb_WorkerVersionCapabilities *version = NULL;
   if (p->version && !PB_DECODE(WorkerVersionCapabilities, bytes_span(p->version), a, &version)) {
     e.version = version;
@@ -288,7 +293,7 @@ static void poll_gone(shard *s, waiter *w, const err *e) {
 }
 
 void polls_end(shard *s, span worker_instance_key, const match_queue *queue) {
-  LIST_FOR_EACH(n, &s->waiters) {
+  LIST_FOR_EACH (n, &s->waiters) {
     waiter *w = CONTAINER_OF(n, shard_op, node)->state;
     if (w->timeout != poll_timeout) continue;
     poll *p = CONTAINER_OF(w, poll, waiter);

@@ -97,7 +97,7 @@ static void retry_starved(shard *s) {
 
 void pages_go_on(shard *s) {
   retry_starved(s);
-  LIST_FOR_EACH(n, &s->page_loads) {
+  LIST_FOR_EACH (n, &s->page_loads) {
     page_load *p = CONTAINER_OF(n, page_load, node);
     if (p->lsn > s->durable_lsn && !s->draining) continue;
     list_remove(n);

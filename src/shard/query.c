@@ -10,7 +10,13 @@
  */
 #include "shard/shard_int.h"
 
-typedef enum query_phase { QUERY_BUFFERED, QUERY_SENT, QUERY_STICKY, QUERY_NORMAL, QUERY_ANSWERED } query_phase;
+typedef enum query_phase {
+  QUERY_BUFFERED,
+  QUERY_SENT,
+  QUERY_STICKY,
+  QUERY_NORMAL,
+  QUERY_ANSWERED
+} query_phase;
 
 typedef struct query {
   waiter waiter;
@@ -139,7 +145,8 @@ static void offer(query *q, span queue, bool sticky, int64_t until_ns) {
 
 static bool sticky_listens(shard *s, const shard_run *run, const engine_view *v) {
   queue_name *name = v->sticky_queue.p ? queue_find(s, run->ns, v->sticky_queue, false) : NULL;
-  return name && match_polled_within(queue_of_key(s, name->key), now_ns(s), MATCH_STICKY_SILENCE_NS);
+  return name &&
+         match_polled_within(queue_of_key(s, name->key), now_ns(s), MATCH_STICKY_SILENCE_NS);
 }
 
 static void go_direct(shard *s, query *q) {
@@ -204,10 +211,10 @@ static void query_gone(shard *s, waiter *w, const err *e) {
 void queries_attach(shard *s, shard_run *run, pb_PollWorkflowTaskQueueResponse *response,
                     arena *a) {
   size_t n = 0;
-  LIST_FOR_EACH(node, &run->queries) n++;
+  LIST_FOR_EACH (node, &run->queries) n++;
   if (!n) return;
   response->queries.v = arena_array(a, pb_PollWorkflowTaskQueueResponse_QueriesEntry *, n);
-  LIST_FOR_EACH(node, &run->queries) {
+  LIST_FOR_EACH (node, &run->queries) {
     query *q = CONTAINER_OF(node, query, node);
     if (q->phase != QUERY_BUFFERED) continue;
     pb_PollWorkflowTaskQueueResponse_QueriesEntry *entry =
@@ -230,7 +237,7 @@ void queries_answer(shard *s, shard_run *run, const pb_RespondWorkflowTaskComple
 }
 
 void queries_reply(shard *s, shard_run *run) {
-  LIST_FOR_EACH(n, &run->queries) {
+  LIST_FOR_EACH (n, &run->queries) {
     query *q = CONTAINER_OF(n, query, node);
     if (q->phase != QUERY_ANSWERED) continue;
     list_remove(&q->node);
@@ -244,7 +251,7 @@ void queries_review(shard *s, shard_run *run) {
   bool open = v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   list alone;
   list_init(&alone);
-  LIST_FOR_EACH(n, &run->queries) {
+  LIST_FOR_EACH (n, &run->queries) {
     query *q = CONTAINER_OF(n, query, node);
     if (q->phase == QUERY_SENT && !(open && v.wft_started)) q->phase = QUERY_BUFFERED;
     if (q->phase != QUERY_BUFFERED || (open && (v.wft_pending || v.backoff))) continue;
@@ -257,9 +264,9 @@ void queries_review(shard *s, shard_run *run) {
     if (v.completed_wfts > 0) {
       go_direct(s, q);
     } else {
-      query_end(q,
-                not_ready(q->op->arena, "Workflow execution closed before WorkflowTaskStarted event"),
-                NULL);
+      query_end(
+          q, not_ready(q->op->arena, "Workflow execution closed before WorkflowTaskStarted event"),
+          NULL);
     }
     if (run->phase != RUN_READY) return;
   }
@@ -330,7 +337,7 @@ void shard_query_complete(shard *s, shard_op *op, const pb_RespondQueryTaskCompl
 
 static size_t buffered(const shard_run *run) {
   size_t n = 0;
-  LIST_FOR_EACH(node, &run->queries) {
+  LIST_FOR_EACH (node, &run->queries) {
     query_phase p = CONTAINER_OF(node, query, node)->phase;
     n += p == QUERY_BUFFERED;
   }

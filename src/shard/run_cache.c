@@ -148,10 +148,10 @@ void run_changed(shard *s, shard_run *run) {
   if (run->phase != RUN_READY) return;
   timers_set(s, run);
   history_trim(s, run);
-  size_t bytes = sizeof *run + run->workflow_id.n + run->history.bytes +
-                 run->cap_lazy * sizeof(store_row) + engine_memory_bytes(run->engine);
-  s->run_bytes += bytes - run->bytes;
-  run->bytes = bytes;
+  size_t now = sizeof *run + run->workflow_id.n + run->history.bytes +
+               run->cap_lazy * sizeof(store_row) + engine_memory_bytes(run->engine);
+  s->run_bytes += now - run->bytes;
+  run->bytes = now;
   list_remove(&run->lru);
   list_push_back(&s->lru, &run->lru);
   if (!list_empty(&run->queries)) queries_review(s, run);
@@ -410,8 +410,7 @@ void run_quarantine(shard *s, shard_run *run, const char *trouble) {
   arena a = ARENA_INIT;
   err *e = ERR(&a, DATA_LOSS, "this run is out of service: %s. Reset or terminate it.", trouble);
   LOG(ERROR, "a run is out of service: its state is broken; reset or terminate it",
-      LOG_SPAN("workflow_id", run->workflow_id), LOG_I("run", run->key),
-      LOG_S("trouble", trouble));
+      LOG_SPAN("workflow_id", run->workflow_id), LOG_I("run", run->key), LOG_S("trouble", trouble));
   run_pin(run);
   mem_free(run->trouble);
   run->trouble = mem_strdup(trouble);
@@ -440,7 +439,7 @@ static void evict(shard *s, shard_run *run) {
 void runs_evict(shard *s) {
   enum { LOOK_AT = 32 };
   size_t looked = 0;
-  LIST_FOR_EACH(n, &s->lru) {
+  LIST_FOR_EACH (n, &s->lru) {
     if (s->run_bytes <= s->config.memory_bytes || looked++ == LOOK_AT) return;
     shard_run *run = CONTAINER_OF(n, shard_run, lru);
     if (is_evictable(s, run)) evict(s, run);

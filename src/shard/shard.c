@@ -141,8 +141,8 @@ shard *shard_new(env *e, store *st, const shard_config *config,
   run_cache_init(s);
   names_init(s);
   timers_init(s);
-  list *lists[] = {&s->staged, &s->in_flight, &s->gates,   &s->lazy,
-                   &s->waiters, &s->again,    &s->starved, &s->page_loads};
+  list *lists[] = {&s->staged,  &s->in_flight, &s->gates,   &s->lazy,
+                   &s->waiters, &s->again,     &s->starved, &s->page_loads};
   for (size_t i = 0; i < ARRAY_LEN(lists); i++) list_init(lists[i]);
   hmap_init(&s->queries_by_id);
   opening *o = mem_new(opening);

@@ -47,7 +47,7 @@ extern const shard_config shard_default_config;
 typedef struct shard_op shard_op;
 struct shard_op {
   arena *arena; /* the request's; responses and errors are made in it */
-  int64_t ns;   /* key of the namespace: shard_namespace; 0: the task token says which */
+  int64_t ns;   /* key of the namespace: shard_namespace */
   span ns_name;
   int64_t deadline_ns; /* env time by which the caller wants an answer; INT64_MAX: none */
   /* shard_history: ends with the events of a workflow task that is not in history (for SDKs). */

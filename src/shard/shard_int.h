@@ -5,8 +5,8 @@
  *     '------------------------- gate opens: done(op) <---- durable --------'
  *
  * A `step` is what one request changes: parts (one engine step per run), one row set, one store
- * step. A `gate` is somebody who waits until what was observed of a run is durable. A `waiter` is an
- * op that may wait long (poll, history long poll, query): it has a deadline and can be given up.
+ * step. A `gate` is somebody who waits until what was observed of a run is durable. A `waiter` is
+ * an op that may wait long (poll, history long poll, query): it has a deadline and can be given up.
  */
 #ifndef PERDURE_SHARD_SHARD_INT_H
 #define PERDURE_SHARD_SHARD_INT_H
@@ -176,16 +176,16 @@ struct shard {
   /* time */
   heap due, cold_due, deadlines;
   hmap cold;
-  int64_t wake_ns;  /* asked of env; INT64_MAX: nothing */
-  int64_t due_until_ns; /* deadlines up to here are in memory */
+  int64_t wake_ns;           /* asked of env; INT64_MAX: nothing */
+  int64_t due_until_ns;      /* deadlines up to here are in memory */
   int64_t scan_ns, retry_ns; /* next scan of deadlines; next try of failed queue pages */
   bool scanning;
   uint64_t tie;
 
   /* waiting */
-  list waiters;  /* op->node */
-  list again;    /* polls that look for another task */
-  list starved;  /* queues whose page could not be read: starved_queue */
+  list waiters; /* op->node */
+  list again;   /* polls that look for another task */
+  list starved; /* queues whose page could not be read: starved_queue */
   hmap queries_by_id;
   uint64_t last_query;
   list page_loads; /* page_load, waiting for lazy steps to be durable */
@@ -257,11 +257,9 @@ void step_stage_named(shard *s, step *t, store_row row);
 void run_flush(shard *s, shard_run *run);
 void flush_all(shard *s);
 void flush_due(shard *s, int64_t now);
-void gate_wait(shard *s, gate *g, shard_run *run,
-               void (*open)(shard *s, gate *g, const err *e));
+void gate_wait(shard *s, gate *g, shard_run *run, void (*open)(shard *s, gate *g, const err *e));
 /* For an lsn without a run. */
-void gate_wait_lsn(shard *s, gate *g, uint64_t lsn,
-                   void (*open)(shard *s, gate *g, const err *e));
+void gate_wait_lsn(shard *s, gate *g, uint64_t lsn, void (*open)(shard *s, gate *g, const err *e));
 void gates_fail(shard *s, shard_run *run, const err *e);
 /* Steps of this run that are not in flight yet are forgotten, with the runs they share. */
 void staged_forget(shard *s, shard_run *run, const err *e);

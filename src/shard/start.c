@@ -105,8 +105,7 @@ static pb_Link *link_to(arena *a, span ns_name, const engine_view *v) {
 
 pb_Link *link_to_signal(arena *a, span ns_name, const engine_view *v, span request_id) {
   pb_Link *link = link_to(a, ns_name, v);
-  pb_Link_WorkflowEvent_RequestIdReference *ref =
-      pb_new(a, Link_WorkflowEvent_RequestIdReference);
+  pb_Link_WorkflowEvent_RequestIdReference *ref = pb_new(a, Link_WorkflowEvent_RequestIdReference);
   ref->request_id = request_id;
   ref->event_type = PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED;
   link->workflow_event->which_reference = PB_Link_WorkflowEvent_request_id_ref_FIELD;
@@ -173,7 +172,7 @@ static void eager_read(shard *s, history_read *r, const err *e) {
   pb_StartWorkflowExecutionResponse *response = (pb_StartWorkflowExecutionResponse *)c->response;
   shard_run *run = st->run;
   if (!e && run->phase == RUN_READY) {
-    fill_history(s, run, &st->eager, r, st->eager.response, c->op->arena);
+    fill_history(s, run, &st->eager, r, c->op->arena);
     st->eager.response->task_token =
         seal_task(s, TOKEN_WORKFLOW_TASK, run, &st->eager.token, SPAN_NONE, c->op->arena);
     response->eager_workflow_task = st->eager.response;
@@ -209,8 +208,8 @@ static void begin(start *st, shard_run *before, bool replace) {
   s->host.new_run(s, op->arena, &args.run, &args.run_id);
   if (replace) {
     engine_step *old = step_part_add(s, c->step, before);
-    pb_Payload text = {.data = arena_spanf(op->arena, "\"terminated by new runID: %.*s\"",
-                                           SPAN_ARG(args.run_id))};
+    pb_Payload text = {
+        .data = arena_spanf(op->arena, "\"terminated by new runID: %.*s\"", SPAN_ARG(args.run_id))};
     pb_Payload_MetadataEntry encoding = {.key = SPAN("encoding"), .value = SPAN("json/plain")};
     text.metadata.v = (pb_Payload_MetadataEntry *[]){&encoding};
     text.metadata.n = 1;

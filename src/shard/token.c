@@ -85,8 +85,7 @@ static uint64_t get_number(const uint8_t *p, size_t n) {
   return v;
 }
 
-static void make_mac(const token_key *key, span head, span body,
-                     uint8_t ret_mac[TOKEN_MAC_BYTES]) {
+static void make_mac(const token_key *key, span head, span body, uint8_t ret_mac[TOKEN_MAC_BYTES]) {
   uint8_t full[EVP_MAX_MD_SIZE];
   size_t n = 0;
   bool ok = EVP_MAC_init(key->mac, NULL, 0, NULL) && EVP_MAC_update(key->mac, head.p, head.n) &&
@@ -109,8 +108,7 @@ span token_seal(const token_keys *k, token_kind kind, int64_t ns, span body, are
   return span_of(p, BODY_AT + body.n);
 }
 
-bool token_open(const token_keys *k, token_kind kind, span token, int64_t *ret_ns,
-                span *ret_body) {
+bool token_open(const token_keys *k, token_kind kind, span token, int64_t *ret_ns, span *ret_body) {
   if (token.n < BODY_AT || token.n > TOKEN_MAX_BYTES) return false;
   if (token.p[0] != VERSION || token.p[1] != (uint8_t)kind) return false;
   span body = span_of(token.p + BODY_AT, token.n - BODY_AT);
