@@ -69,6 +69,7 @@ static void add_call(buf *out, span body, bool gzip) {
   add_header(&b, ":method", "POST");
   add_header(&b, ":scheme", "http");
   add_header(&b, ":path", "/s/E");
+  add_header(&b, ":authority", "x");
   add_header(&b, "content-type", "application/grpc");
   add_header(&b, "grpc-timeout", "1S");
   if (gzip) add_header(&b, "grpc-encoding", "gzip");
@@ -122,7 +123,7 @@ static void texts(span in) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
-  if (n < 3) return 0;
+  if (n < 4) return 0;
   log_configure(LOG_NEVER, LOG_PRETTY);
   span rest = span_of(p + 3, n - 3);
   size_t cut = p[1] | (size_t)p[2] << 8;
