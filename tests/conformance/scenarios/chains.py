@@ -112,7 +112,7 @@ def continue_with_signal_waiting(t):
     task = t.task()
     t.signal("wait")
     t.complete(task, continue_as_new(), label="too early")
-    t.step(continue_as_new())
+    t.step(continue_as_new(backoff_start_interval=secs(3)))
     t.history(t.run)
     following = _next_run(t, t.run)
     t.signal("to the new run")

@@ -238,7 +238,7 @@ def query_with_details(t):
 def query_result_inconsistent(t):
     """Results for queries nobody asked, and a query result with failed type and no message."""
     t.start()
-    asked = t.later(t.query_call, "state")
+    asked = t.later(t.query_call, "state", timeout=5)
     time.sleep(0.5)
     task = t.poll_call()
     results = {"unasked": {"result_type": 1, "answer": payloads("x")}}
