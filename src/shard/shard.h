@@ -36,18 +36,22 @@ typedef struct shard_config {
   int64_t timer_window_ns;  /* how far ahead deadlines are held in memory */
   size_t queue_window;      /* tasks of one queue held in memory */
   int32_t buffered_queries; /* per run, on the next workflow task */
+  bool check_steps;         /* engine_check after every step, not only after a load */
+  const uint8_t *secret;    /* 32 bytes that sign tokens, for a simulator; NULL: random ones */
 } shard_config;
 
 extern const shard_config shard_default_config;
 
 /* One request under way. The caller embeds it in its own call, fills the first part and keeps it
- * alive until `done`, which is called exactly once. */
+ * alive until `done`, which is called exactly once, maybe before the shard_* call returns. */
 typedef struct shard_op shard_op;
 struct shard_op {
   arena *arena; /* the request's; responses and errors are made in it */
   int64_t ns;   /* key of the namespace: shard_namespace */
   span ns_name;
   int64_t deadline_ns; /* env time by which the caller wants an answer; INT64_MAX: none */
+  /* shard_history: ends with the events of a workflow task that is not in history (for SDKs). */
+  bool unwritten_events;
   /* `response` is the method's response message, or NULL with an error. Valid during the call. */
   void (*done)(shard_op *op, const err *e, const void *response);
   /* Optional. The op is about to wait long; the shard keeps no reference to the request or to

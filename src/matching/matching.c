@@ -1,0 +1,304 @@
+#include "matching/matching.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+typedef struct entry {
+  hmap_node by_id;
+  heap_node order;
+  match_task task;
+} entry;
+
+typedef struct seen_poller {
+  list_node node;
+  int64_t seen_ns;
+  size_t n;
+  uint8_t identity[];
+} seen_poller;
+
+struct match_queue {
+  hmap_node by_key;
+  int64_t key;
+  heap order;
+  hmap by_id;
+  list polls, queries, pollers; /* pollers: newest first */
+  size_t n_polls, n_pollers;
+  int64_t last_poll_ns;
+  bool complete;    /* the window holds everything */
+  bool loading;     /* a page was asked for and has not come */
+  store_queued end; /* of the window, when it is not complete */
+};
+
+void matching_init(matching *m, match_host host, size_t window) {
+  *m = (matching){.host = host, .window = MAX(window, (size_t)4)};
+  hmap_init(&m->queues);
+}
+
+static entry *entry_of(heap_node *n) { return CONTAINER_OF(n, entry, order); }
+
+static void entry_drop(matching *m, match_queue *q, entry *e) {
+  heap_remove(&q->order, &e->order);
+  hmap_remove(&q->by_id, &e->by_id);
+  mem_free(e);
+  m->tasks--;
+}
+
+static void queue_free(matching *m, match_queue *q) {
+  ASSERT(list_empty(&q->polls) && list_empty(&q->queries));
+  while (heap_min(&q->order)) entry_drop(m, q, entry_of(heap_min(&q->order)));
+  match_forget_pollers(q);
+  heap_release(&q->order);
+  hmap_release(&q->by_id);
+  mem_free(q);
+}
+
+void matching_release(matching *m) {
+  for (hmap_node *n = hmap_each(&m->queues, NULL), *next; n; n = next) {
+    next = hmap_each(&m->queues, n);
+    hmap_remove(&m->queues, n);
+    queue_free(m, CONTAINER_OF(n, match_queue, by_key));
+  }
+  hmap_release(&m->queues);
+}
+
+match_queue *matching_find(const matching *m, int64_t key) {
+  for (hmap_node *n = hmap_first(&m->queues, hash_u64((uint64_t)key)); n; n = hmap_next(n)) {
+    match_queue *q = CONTAINER_OF(n, match_queue, by_key);
+    if (q->key == key) return q;
+  }
+  return NULL;
+}
+
+match_queue *matching_queue(matching *m, int64_t key, bool on_disk) {
+  match_queue *q = matching_find(m, key);
+  if (q) return q;
+  q = mem_new(match_queue);
+  q->key = key;
+  q->complete = !on_disk;
+  q->end = (store_queued){.queue = key, .priority = INT32_MIN, .seq = INT64_MIN};
+  q->last_poll_ns = INT64_MIN;
+  heap_init(&q->order);
+  hmap_init(&q->by_id);
+  list_init(&q->polls);
+  list_init(&q->queries);
+  list_init(&q->pollers);
+  hmap_insert(&m->queues, &q->by_key, hash_u64((uint64_t)key));
+  return q;
+}
+
+int64_t match_queue_key(const match_queue *q) { return q->key; }
+
+/* --- tasks --- */
+
+static bool is_behind(store_queued a, store_queued b) {
+  return a.priority != b.priority ? a.priority > b.priority : a.seq > b.seq;
+}
+
+static uint64_t id_hash(int64_t run, int64_t id) {
+  return hash_u64((uint64_t)run ^ hash_u64((uint64_t)id));
+}
+
+static entry *entry_find(const match_queue *q, int64_t run, int64_t id) {
+  for (hmap_node *n = hmap_first(&q->by_id, id_hash(run, id)); n; n = hmap_next(n)) {
+    entry *e = CONTAINER_OF(n, entry, by_id);
+    if (e->task.run == run && e->task.id == id) return e;
+  }
+  return NULL;
+}
+
+static void entry_add(matching *m, match_queue *q, const match_task *task) {
+  if (entry_find(q, task->run, task->id)) return;
+  entry *e = mem_new(entry);
+  e->task = *task;
+  e->task.queued.queue = q->key;
+  heap_insert(&q->order, &e->order, task->queued.priority, (uint64_t)task->queued.seq);
+  hmap_insert(&q->by_id, &e->by_id, id_hash(task->run, task->id));
+  m->tasks++;
+}
+
+/* The window has grown to twice its size: what sorts last goes back to being on disk only. */
+static void cut(matching *m, match_queue *q) {
+  if (q->order.n <= m->window * 2 || q->loading) return;
+  heap kept = HEAP_INIT;
+  while (kept.n < m->window) {
+    entry *e = entry_of(heap_min(&q->order));
+    heap_remove(&q->order, &e->order);
+    q->end = e->task.queued;
+    heap_insert(&kept, &e->order, e->task.queued.priority, (uint64_t)e->task.queued.seq);
+  }
+  while (heap_min(&q->order)) entry_drop(m, q, entry_of(heap_min(&q->order)));
+  heap_release(&q->order);
+  q->order = kept;
+  q->complete = false;
+}
+
+static void load_if_low(matching *m, match_queue *q) {
+  if (q->complete || q->loading || q->order.n > m->window / 2) return;
+  q->loading = true;
+  m->host.load(m->host.ctx, q->key, q->end, m->window);
+}
+
+/* The first task may go only if nothing on disk sorts before it. */
+static entry *first_entry(const match_queue *q) {
+  heap_node *n = heap_min(&q->order);
+  if (!n) return NULL;
+  entry *e = entry_of(n);
+  return q->complete || !is_behind(e->task.queued, q->end) ? e : NULL;
+}
+
+bool match_take(matching *m, match_queue *q, match_task *ret_task) {
+  list_node *n = list_pop_front(&q->queries);
+  if (n) {
+    match_query *query = CONTAINER_OF(n, match_query, node);
+    query->queue = NULL;
+    *ret_task = (match_task){.query = query, .queued = {.queue = q->key}};
+    return true;
+  }
+  entry *e = first_entry(q);
+  if (e) {
+    *ret_task = e->task;
+    entry_drop(m, q, e);
+  }
+  load_if_low(m, q);
+  return e != NULL;
+}
+
+static void serve(matching *m, match_queue *q) {
+  match_task task;
+  while (!list_empty(&q->polls) && match_take(m, q, &task)) {
+    match_poll *p = CONTAINER_OF(list_first(&q->polls), match_poll, node);
+    match_poll_cancel(m, p);
+    p->offer(p, &task);
+  }
+}
+
+bool match_keeps(const match_queue *q, store_queued place) {
+  return q->complete || q->loading || !is_behind(place, q->end);
+}
+
+void match_add(matching *m, match_queue *q, const match_task *task) {
+  if (!match_keeps(q, task->queued)) return;
+  entry_add(m, q, task);
+  cut(m, q);
+  serve(m, q);
+}
+
+void match_put_back(matching *m, match_queue *q, const match_task *task) {
+  if (task->query) {
+    task->query->queue = q;
+    list_push_front(&q->queries, &task->query->node);
+  } else {
+    entry_add(m, q, task);
+  }
+  serve(m, q);
+}
+
+void match_add_query(matching *m, match_queue *q, match_query *query) {
+  query->queue = q;
+  list_push_back(&q->queries, &query->node);
+  serve(m, q);
+}
+
+void match_cancel_query(matching *m, match_query *query) {
+  list_remove(&query->node);
+  query->queue = NULL;
+}
+
+/* --- polls --- */
+
+bool match_poll_start(matching *m, match_queue *q, match_poll *p, bool first,
+                      match_task *ret_task) {
+  p->queue = q;
+  if (list_empty(&q->polls) && match_take(m, q, ret_task)) return true;
+  if (first) {
+    list_push_front(&q->polls, &p->node);
+  } else {
+    list_push_back(&q->polls, &p->node);
+  }
+  q->n_polls++;
+  m->polls++;
+  return false;
+}
+
+void match_poll_cancel(matching *m, match_poll *p) {
+  if (!list_linked(&p->node)) return;
+  list_remove(&p->node);
+  p->queue->n_polls--;
+  m->polls--;
+}
+
+static void poller_drop(match_queue *q, seen_poller *s) {
+  list_remove(&s->node);
+  q->n_pollers--;
+  mem_free(s);
+}
+
+void match_forget_pollers(match_queue *q) {
+  LIST_FOR_EACH (n, &q->pollers) poller_drop(q, CONTAINER_OF(n, seen_poller, node));
+  q->last_poll_ns = INT64_MIN;
+}
+
+void match_saw_poller(match_queue *q, span identity, int64_t now_ns) {
+  q->last_poll_ns = now_ns;
+  seen_poller *found = NULL;
+  LIST_FOR_EACH (n, &q->pollers) {
+    seen_poller *s = CONTAINER_OF(n, seen_poller, node);
+    if (span_eq(span_of(s->identity, s->n), identity)) {
+      found = s;
+      break;
+    }
+  }
+  if (!found) {
+    if (q->n_pollers == MATCH_MAX_POLLERS) {
+      poller_drop(q, CONTAINER_OF(q->pollers.head.prev, seen_poller, node));
+    }
+    found = mem_alloc(sizeof *found + identity.n);
+    *found = (seen_poller){.n = identity.n};
+    if (identity.n) memcpy(found->identity, identity.p, identity.n);
+    q->n_pollers++;
+  }
+  found->seen_ns = now_ns;
+  list_remove(&found->node);
+  list_push_front(&q->pollers, &found->node);
+}
+
+bool match_polled_within(const match_queue *q, int64_t now_ns, int64_t ns) {
+  return !list_empty(&q->polls) || (q->last_poll_ns != INT64_MIN && q->last_poll_ns >= now_ns - ns);
+}
+
+/* --- pages of the backlog --- */
+
+void matching_loaded(matching *m, int64_t queue, const store_row *rows, size_t n, bool more) {
+  match_queue *q = matching_find(m, queue);
+  if (!q || !q->loading) return;
+  q->loading = false;
+  for (size_t i = 0; i < n; i++) {
+    match_task task = {.run = rows[i].run, .id = rows[i].id, .queued = rows[i].queued};
+    entry_add(m, q, &task);
+  }
+  q->complete = !more;
+  if (n) q->end = rows[n - 1].queued;
+  cut(m, q);
+  serve(m, q);
+  load_if_low(m, q);
+}
+
+void matching_load_failed(matching *m, int64_t queue) {
+  match_queue *q = matching_find(m, queue);
+  if (q) q->loading = false;
+}
+
+void match_retry_load(matching *m, match_queue *q) { load_if_low(m, q); }
+
+void match_look(const match_queue *q, int64_t now_ns, arena *a, match_queue_view *ret_view) {
+  *ret_view = (match_queue_view){.backlog = q->order.n,
+                                 .complete = q->complete,
+                                 .polls = q->n_polls,
+                                 .pollers = arena_array(a, match_poller, q->n_pollers)};
+  LIST_FOR_EACH (n, &q->pollers) {
+    const seen_poller *s = CONTAINER_OF(n, seen_poller, node);
+    if (s->seen_ns < now_ns - MATCH_POLLER_MEMORY_NS) break;
+    ret_view->pollers[ret_view->n_pollers++] =
+        (match_poller){.identity = arena_dup(a, span_of(s->identity, s->n)), .seen_ns = s->seen_ns};
+  }
+}

@@ -1,0 +1,213 @@
+/* shard.c - the life of a shard: opened, woken, drained, freed. */
+#include "shard/shard.h"
+
+#include "base/log.h"
+#include "shard/shard_int.h"
+
+const shard_config shard_default_config = {
+    .memory_bytes = 256 << 20,
+    .shed_bytes = 768 << 20,
+    .long_poll_ns = 20 * NS_PER_SEC,
+    .poll_ns = 60 * NS_PER_SEC,
+    .timer_window_ns = 60 * NS_PER_SEC,
+    .queue_window = 10000,
+    .buffered_queries = 1,
+};
+
+typedef struct opening {
+  store_load load;
+  shard *s;
+} opening;
+
+int64_t now_ns(shard *s) { return s->env->now_ns(s->env); }
+
+void want_wake(shard *s, int64_t when_ns) {
+  if (when_ns >= s->wake_ns) return;
+  s->wake_ns = when_ns;
+  s->env->wake_at(s->env, when_ns);
+}
+
+static void turn(env_task *task) {
+  shard *s = CONTAINER_OF(task, shard, turn);
+  s->turn_posted = false;
+  polls_go_on(s);
+  commit_start(s);
+  pages_go_on(s);
+  check_drained(s);
+}
+
+void want_turn(shard *s) {
+  if (s->turn_posted || (s->committing && list_empty(&s->again))) return;
+  s->turn_posted = true;
+  s->turn.run = turn;
+  s->env->post(s->env, &s->turn);
+}
+
+static void deadlines_fire(shard *s, int64_t now) {
+  for (heap_node *n = heap_min(&s->deadlines); n && n->key <= now; n = heap_min(&s->deadlines)) {
+    waiter *w = CONTAINER_OF(n, shard_op, timer)->state;
+    heap_remove(&s->deadlines, n);
+    w->timeout(s, w);
+  }
+}
+
+void shard_wake(shard *s) {
+  int64_t now = now_ns(s);
+  s->wake_ns = INT64_MAX;
+  flush_due(s, now);
+  if (!s->draining && !s->broken) timers_fire(s, now);
+  deadlines_fire(s, now);
+  if (now >= s->retry_ns) pages_go_on(s);
+  if (!s->draining) want_wake(s, timers_next_ns(s));
+}
+
+/* --- opening --- */
+
+static void opened(opening *o, const err *e) {
+  shard *s = o->s;
+  if (e) s->broken = mem_strdup(e->what);
+  s->ready(s->ready_arg, e);
+}
+
+/* Signs tokens with a key of our own; it is durable before any token can be needed again. */
+static err *first_key(shard *s, arena *a) {
+  uint8_t secret[TOKEN_SECRET_BYTES];
+  if (s->config.secret) {
+    memcpy(secret, s->config.secret, sizeof secret);
+  } else {
+    TRY(token_new_secret(a, secret));
+  }
+  token_keys_add(&s->tokens, 1, secret);
+  step *t = step_new(s);
+  store_row row = {.kind = ROW_NAMED_PUT, .name = SPAN("token-keys")};
+  row.blob = bytes_copy(token_keys_encode(&s->tokens, now_ns(s), a));
+  step_stage_named(s, t, row);
+  step_unref(t);
+  return NULL;
+}
+
+static err *take_names(shard *s, store_load *l) {
+  if (l->error) return l->error;
+  TRY(names_load(s, l->rows, l->n_rows, &l->arena));
+  for (size_t i = 0; i < l->n_rows; i++) {
+    if (!span_eq(l->rows[i].name, SPAN("token-keys"))) continue;
+    TRY(token_keys_decode(&s->tokens, bytes_span(l->rows[i].blob), &l->arena));
+  }
+  return s->tokens.n ? NULL : first_key(s, &l->arena);
+}
+
+static void names_read(env_task *task) {
+  opening *o = CONTAINER_OF(CONTAINER_OF(task, store_load, task), opening, load);
+  shard *s = o->s;
+  s->loads_under_way--;
+  err *e = take_names(s, &o->load);
+  if (!e) want_wake(s, now_ns(s));
+  opened(o, e);
+  engine_rows_release(o->load.rows, o->load.n_rows);
+  arena_release(&o->load.arena);
+  mem_free(o);
+  check_drained(s);
+}
+
+static int64_t host_next_seq(void *ctx) { return ++((shard *)ctx)->last_seq; }
+
+static void host_new_run(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id) {
+  shard *s = ctx;
+  char *text = arena_alloc(a, UUID_TEXT_BYTES);
+  *ret_run = ++s->last_run_key;
+  run_id_format(*ret_run, &s->env->random, text);
+  *ret_run_id = span_of(text, UUID_TEXT_BYTES);
+}
+
+shard *shard_new(env *e, store *st, const shard_config *config,
+                 void (*ready)(void *arg, const err *e), void *arg) {
+  shard *s = mem_new(shard);
+  s->env = e;
+  s->store = st;
+  s->config = *config;
+  s->last_run_key = st->last_run_key;
+  s->last_seq = st->last_seq;
+  s->ready = ready;
+  s->ready_arg = arg;
+  s->host = (engine_host){.ctx = s,
+                          .limits = &s->config.limits,
+                          .queue_key = host_queue_key,
+                          .next_seq = host_next_seq,
+                          .new_run = host_new_run};
+  if (!s->config.limits.blob_bytes) s->config.limits = engine_default_limits;
+  token_keys_init(&s->tokens);
+  matching_init(&s->matching, (match_host){.ctx = s, .load = matching_host_load},
+                s->config.queue_window);
+  run_cache_init(s);
+  names_init(s);
+  timers_init(s);
+  list *lists[] = {&s->staged,  &s->in_flight, &s->gates,   &s->lazy,
+                   &s->waiters, &s->again,     &s->starved, &s->page_loads};
+  for (size_t i = 0; i < ARRAY_LEN(lists); i++) list_init(lists[i]);
+  hmap_init(&s->queries_by_id);
+  opening *o = mem_new(opening);
+  o->s = s;
+  o->load = (store_load){.kind = LOAD_NAMED, .task = {.run = names_read}};
+  s->loads_under_way++;
+  st->load(st, &o->load);
+  return s;
+}
+
+/* --- closing --- */
+
+void check_drained(shard *s) {
+  if (!s->draining || !s->drained) return;
+  bool busy = s->committing || !list_empty(&s->staged) || s->loads_under_way || s->turn_posted ||
+              !list_empty(&s->again) || !list_empty(&s->waiters);
+  if (busy) return;
+  void (*drained)(void *arg) = s->drained;
+  s->drained = NULL;
+  drained(s->drained_arg);
+}
+
+void shard_drain(shard *s, void (*done)(void *arg), void *arg) {
+  s->draining = true;
+  s->drained = done;
+  s->drained_arg = arg;
+  arena a = ARENA_INIT;
+  const err *e = ERR(&a, UNAVAILABLE, "the server is shutting down");
+  list waiting;
+  list_init(&waiting);
+  for (list_node *n = list_pop_front(&s->waiters); n; n = list_pop_front(&s->waiters)) {
+    list_push_back(&waiting, n);
+  }
+  for (list_node *n = list_first(&waiting); n; n = list_first(&waiting)) {
+    list_remove(n);
+    list_push_back(&s->waiters, n);
+    waiter *w = CONTAINER_OF(n, shard_op, node)->state;
+    w->gone(s, w, e);
+  }
+  arena_release(&a);
+  flush_all(s);
+  want_turn(s);
+  check_drained(s);
+}
+
+void shard_free(shard *s) {
+  if (!s) return;
+  ASSERT(!s->committing && !s->loads_under_way && list_empty(&s->waiters));
+  pages_go_on(s);
+  run_cache_release(s);
+  matching_release(&s->matching);
+  names_release(s);
+  timers_release(s);
+  hmap_release(&s->queries_by_id);
+  token_keys_release(&s->tokens);
+  buf_release(&s->scratch);
+  mem_free((void *)s->broken);
+  mem_free(s);
+}
+
+void shard_get_stats(const shard *s, shard_stats *ret_stats) {
+  *ret_stats = s->stats;
+  ret_stats->runs_in_memory = s->runs.count;
+  ret_stats->run_bytes = s->run_bytes;
+  ret_stats->parked_polls = s->matching.polls;
+  ret_stats->queries = s->queries_by_id.count;
+  ret_stats->backlog = s->matching.tasks;
+}
