@@ -38,9 +38,9 @@ typedef struct sqlite_store {
 
 static sqlite_store *self(store *s) { return CONTAINER_OF(s, sqlite_store, base); }
 
-static int64_t clock_ns(clockid_t clock) {
+static int64_t monotonic_ns(void) {
   struct timespec ts;
-  (void)clock_gettime(clock, &ts);
+  (void)clock_gettime(CLOCK_MONOTONIC, &ts);
   return ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
 }
 
@@ -75,7 +75,7 @@ static void publish_counts(sqlite_store *s, int64_t commit_ns) {
 
 static void write_batch(sqlite_store *s, store_batch *b, int64_t since_ns) {
   sqlite_writer_apply(&s->writer, b);
-  publish_counts(s, clock_ns(CLOCK_MONOTONIC) - since_ns);
+  publish_counts(s, monotonic_ns() - since_ns);
   s->base.env->post(s->base.env, &b->task);
 }
 
@@ -92,7 +92,7 @@ static void checkpoint(sqlite_store *s) {
 
 /* Sleeps up to `ms` for a batch or the end. Holds s->mu. */
 static void pause_ms(sqlite_store *s, int ms) {
-  int64_t until = clock_ns(CLOCK_MONOTONIC) + ms * NS_PER_MS;
+  int64_t until = monotonic_ns() + ms * NS_PER_MS;
   struct timespec ts = {.tv_sec = until / NS_PER_SEC, .tv_nsec = until % NS_PER_SEC};
   int rc = 0;
   while (!s->batch && !s->closing && rc == 0) {
@@ -139,7 +139,7 @@ static void *writer_main(void *arg) {
 
 static void sqlite_commit(store *base, store_batch *b) {
   sqlite_store *s = self(base);
-  int64_t since_ns = clock_ns(CLOCK_MONOTONIC);
+  int64_t since_ns = monotonic_ns();
   if (s->inline_io) {
     write_batch(s, b, since_ns);
     if (pages_in_wal(s) >= s->checkpoint_pages) checkpoint(s);
@@ -248,7 +248,8 @@ static void init_locks(sqlite_store *s) {
 
 static err *start(sqlite_store *s, const store_sqlite_options *o, arena *a) {
   TRY(sqlite_file_open(&s->file, o, a));
-  TRY(sqlite_file_connect(&s->file, o, clock_ns(CLOCK_REALTIME), &s->writer, &s->reader, a));
+  TRY(sqlite_file_connect(&s->file, o, s->base.env->now_ns(s->base.env), &s->writer, &s->reader,
+                          a));
   TRY(sqlite_get_int(s->writer.db, s->file.path,
                      "SELECT max((SELECT coalesce(max(run), 0) FROM run),"
                      " (SELECT deleted_run FROM high_water))",

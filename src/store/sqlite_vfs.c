@@ -1,7 +1,5 @@
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "store/sqlite_int.h"
 
@@ -24,11 +22,10 @@ static int sync_failed(sqlite_vfs *v, const char *name, int rc) {
     v->on_sync_failure(v->on_sync_failure_arg);
     return rc;
   }
-  LOG(ERROR,
-      "the disk failed to make data durable; stopping at once. Nothing unsafe was acknowledged: "
-      "check the disk, then start again",
-      LOG_S("file", name ? name : "(temporary)"), LOG_S("reason", sqlite3_errstr(rc)));
-  abort();
+  PANIC(
+      "the disk failed to make %s durable (%s). Stopping at once; nothing unsafe was acknowledged. "
+      "Check the disk, then start again",
+      name ? name : "a temporary file", sqlite3_errstr(rc));
 }
 
 static int file_sync(sqlite3_file *f, int flags) {
