@@ -31,7 +31,8 @@ static span next_line(span *rest) {
   return line;
 }
 
-/* Words are separated by blanks; "..." may hold blanks, within a word too. */
+/* Words are separated by blanks; "..." may hold blanks, within a word too. A backslash takes the
+ * next character as it is, but for \n. */
 static void split(span text, arena *a, script_line *out) {
   *out = (script_line){0};
   uint8_t *word = arena_alloc(a, text.n + 1);
@@ -42,7 +43,10 @@ static void split(span text, arena *a, script_line *out) {
     size_t n = 0;
     bool quoted = false;
     for (; i < text.n && (quoted || text.p[i] != ' '); i++) {
-      if (text.p[i] == '"') {
+      if (text.p[i] == '\\' && i + 1 < text.n) {
+        i++;
+        word[n++] = text.p[i] == 'n' ? '\n' : text.p[i];
+      } else if (text.p[i] == '"') {
         quoted = !quoted;
       } else {
         word[n++] = text.p[i];

@@ -360,6 +360,8 @@ static const char *do_ledger(world *w, const script_line *line) {
 
 static const char *do_recorded(world *w, const script_line *line) {
   if (line->n < 2) return "recorded as what?";
+  /* Nobody is shown a history that lacks a start. */
+  if (engine_settle(world_run(w), world_begin(w))) world_end(w, NULL);
   buf *h = &w->histories[w->n_histories];
   ASSERT(w->n_histories < WORLD_MOST_HISTORIES);
   w->labels[w->n_histories++] = arena_dup(&w->names, line->words[1]);
