@@ -2,7 +2,7 @@
  *
  *   script_test DIR [SCRIPT...]       compares; the output that differs is shown
  *   script_test DIR --rewrite [...]   writes the outputs into the scripts, for review with git diff
- *   script_test DIR --histories OUT   also writes what `recorded LABEL` names to
+ *   script_test DIR --answers OUT   also writes what `recorded LABEL` names to
  * OUT/SCRIPT/LABEL.bin
  *
  * A script is blocks: lines, "----", and what happens, up to a blank line. "#" begins a comment
@@ -18,7 +18,7 @@
 #include "engine/script_verbs.h"
 
 typedef struct options {
-  const char *dir, *histories;
+  const char *dir, *answers;
   bool rewrite;
 } options;
 
@@ -31,7 +31,8 @@ static span next_line(span *rest) {
   return line;
 }
 
-/* Words are separated by blanks; "..." may hold blanks, within a word too. */
+/* Words are separated by blanks; "..." may hold blanks, within a word too. A backslash takes the
+ * next character as it is, but for \n. */
 static void split(span text, arena *a, script_line *out) {
   *out = (script_line){0};
   uint8_t *word = arena_alloc(a, text.n + 1);
@@ -42,7 +43,10 @@ static void split(span text, arena *a, script_line *out) {
     size_t n = 0;
     bool quoted = false;
     for (; i < text.n && (quoted || text.p[i] != ' '); i++) {
-      if (text.p[i] == '"') {
+      if (text.p[i] == '\\' && i + 1 < text.n) {
+        i++;
+        word[n++] = text.p[i] == 'n' ? '\n' : text.p[i];
+      } else if (text.p[i] == '"') {
         quoted = !quoted;
       } else {
         word[n++] = text.p[i];
@@ -60,12 +64,13 @@ static void run_block(world *w, span input) {
   while (input.n) {
     arena_reset(&w->arena);
     span text = next_line(&input);
-    script_line line, *subs = arena_array(&w->arena, script_line, 64);
+    size_t most = 0;
+    for (span at = input; at.n && is_indented(at); most++) (void)next_line(&at);
+    script_line line, *subs = arena_array(&w->arena, script_line, most + 1);
     split(text, &w->arena, &line);
     if (!line.n) continue;
     line.subs = subs;
     while (input.n && is_indented(input)) {
-      ASSERT(line.n_subs < 64);
       split(next_line(&input), &w->arena, &subs[line.n_subs++]);
     }
     const char *why = script_do(w, &line);
@@ -134,19 +139,23 @@ static void write_file(const char *path, span s) {
   }
 }
 
-/* OUT/SCRIPT/LABEL.bin for every `recorded LABEL`. */
-static void write_histories(const char *folder, const char *name, world *w) {
+/* OUT/SCRIPT/LABEL.bin for every LABEL: the message's type, a line end, the encoded message. */
+static void write_answers(const char *folder, const char *name, world *w) {
   char path[512];
-  if (!w->n_histories) return;
+  if (!w->n_answers) return;
   (void)snprintf(path, sizeof path, "%s/%.*s", folder, (int)strlen(name) - 4, name);
   if (mkdir(path, 0777) != 0 && errno != EEXIST) {
     fprintf(stderr, "cannot make %s\n", path);
     exit(1);
   }
-  for (size_t i = 0; i < w->n_histories; i++) {
+  for (size_t i = 0; i < w->n_answers; i++) {
     (void)snprintf(path, sizeof path, "%s/%.*s/%.*s.bin", folder, (int)strlen(name) - 4, name,
-                   SPAN_ARG(w->labels[i]));
-    write_file(path, buf_span(&w->histories[i]));
+                   SPAN_ARG(w->answers[i].label));
+    buf all = BUF_INIT;
+    buf_addf(&all, "%s\n", w->answers[i].type);
+    buf_add(&all, w->answers[i].encoded);
+    write_file(path, buf_span(&all));
+    buf_release(&all);
   }
 }
 
@@ -178,7 +187,7 @@ static bool run_script(const options *o, const char *name) {
     if (rest.n) buf_addb(&rewritten, '\n');
   }
   if (o->rewrite) write_file(path, buf_span(&rewritten));
-  if (o->histories) write_histories(o->histories, name, &w);
+  if (o->answers) write_answers(o->answers, name, &w);
   printf("%s %s\n", same ? "ok    " : "FAILED", name);
   world_release(&w);
   buf_release(&text);
@@ -197,8 +206,8 @@ int main(int argc, char **argv) {
   for (int i = 2; i < argc; i++) {
     if (strcmp(argv[i], "--rewrite") == 0) {
       o.rewrite = true;
-    } else if (strcmp(argv[i], "--histories") == 0 && i + 1 < argc) {
-      o.histories = argv[++i];
+    } else if (strcmp(argv[i], "--answers") == 0 && i + 1 < argc) {
+      o.answers = argv[++i];
     } else {
       argv[2 + named++] = argv[i];
     }

@@ -86,20 +86,26 @@ static pb_Payload *payload_of(span v, arena *a) {
   return p;
 }
 
+/* Up to the comma that is in no brackets. */
+static size_t element_bytes(span s) {
+  int depth = 0;
+  for (size_t i = 0; i < s.n; i++) {
+    if (strchr("[{", s.p[i])) depth++;
+    if (strchr("]}", s.p[i])) depth--;
+    if (s.p[i] == ',' && depth == 0) return i;
+  }
+  return s.n;
+}
+
 static span payloads_of(span v, arena *a) {
   pb_Payloads all = {0};
   all.payloads.v = arena_array(a, pb_Payload *, v.n + 1);
   bool list = v.n >= 2 && v.p[0] == '[' && v.p[v.n - 1] == ']';
-  if (!list) {
-    all.payloads.v[all.payloads.n++] = payload_of(v, a);
-  } else {
-    span rest = span_of(v.p + 1, v.n - 2);
-    while (rest.n) {
-      const uint8_t *comma = memchr(rest.p, ',', rest.n);
-      size_t n = comma ? (size_t)(comma - rest.p) : rest.n;
-      all.payloads.v[all.payloads.n++] = payload_of(span_of(rest.p, n), a);
-      rest = comma ? span_of(comma + 1, rest.n - n - 1) : SPAN_NONE;
-    }
+  span rest = list ? span_of(v.p + 1, v.n - 2) : v;
+  while (rest.n) {
+    size_t n = list ? element_bytes(rest) : rest.n;
+    all.payloads.v[all.payloads.n++] = payload_of(span_of(rest.p, n), a);
+    rest = n < rest.n ? span_of(rest.p + n + 1, rest.n - n - 1) : SPAN_NONE;
   }
   return PB_ENCODE(Payloads, &all, a);
 }

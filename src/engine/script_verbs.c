@@ -112,6 +112,21 @@ static const char *do_start(world *w, const script_line *line) {
 
 /* --- workflow tasks --- */
 
+static span stored_history(world *w, int64_t run, int64_t from_id);
+
+/* The answer as the worker gets it. */
+static void keep_wft(world *w, const engine_wft *t, span label) {
+  if (!label.n) return;
+  pb_PollWorkflowTaskQueueResponse r = *t->response;
+  r.history = pb_new(&w->arena, History);
+  buf all = BUF_INIT;
+  buf_add(&all, stored_history(w, world_run(w)->run, t->history_from_id));
+  buf_add(&all, t->unwritten);
+  r.history->head.unknown = arena_dup(&w->arena, buf_span(&all));
+  buf_release(&all);
+  world_keep_answer(w, label, &pb_PollWorkflowTaskQueueResponse_desc, &r);
+}
+
 static void give_wft(world *w, const engine_wft *t, bool whole) {
   const pb_PollWorkflowTaskQueueResponse *r = t->response;
   buf_addf(&w->out, "gives started=%lld attempt=%d previous=%lld history=%lld..%lld",
@@ -133,6 +148,7 @@ static const char *do_poll(world *w, const script_line *line) {
   err *e = engine_wft_start(world_run(w), st, &p, &t);
   if (!e) {
     give_wft(w, &t, has_word(line, "whole"));
+    keep_wft(w, &t, option(line, "recorded", SPAN_NONE));
     world_keep_token(w, option(line, "as", SPAN("wft")), t.token);
   }
   world_end(w, e);
@@ -308,7 +324,10 @@ static const char *do_advance(world *w, const script_line *line) {
 static const char *do_describe(world *w, const script_line *line) {
   const pb_desc *d = &pb_DescribeWorkflowExecutionResponse_desc;
   buf text = BUF_INIT;
-  text_dump(&text, d, engine_describe(world_run(w), &w->arena));
+  if (engine_settle(world_run(w), world_begin(w))) world_end(w, NULL);
+  pb_DescribeWorkflowExecutionResponse *r = engine_describe(world_run(w), &w->arena);
+  world_keep_answer(w, option(line, "recorded", SPAN_NONE), d, r);
+  text_dump(&text, d, r);
   /* One line for each of its parts. */
   for (size_t i = 1; i < text.n; i++) {
     bool top = text.p[i] == ' ' && text.p[i - 1] == '}';
@@ -358,18 +377,46 @@ static const char *do_ledger(world *w, const script_line *line) {
 
 /* --- the script itself --- */
 
-static const char *do_recorded(world *w, const script_line *line) {
-  if (line->n < 2) return "recorded as what?";
-  buf *h = &w->histories[w->n_histories];
-  ASSERT(w->n_histories < WORLD_MOST_HISTORIES);
-  w->labels[w->n_histories++] = arena_dup(&w->names, line->words[1]);
+/* The batches from `from_id` on, encoded. */
+static span stored_history(world *w, int64_t run, int64_t from_id) {
+  buf all = BUF_INIT;
   for (size_t i = 0; i < w->model.n; i++) {
     const store_row *row = &w->model.rows[i];
-    if (row->kind == ROW_HISTORY_ADD && row->run == world_run(w)->run) {
-      buf_add(h, bytes_span(row->blob));
+    if (row->kind != ROW_HISTORY_ADD || row->run != run) continue;
+    pb_History *h, kept = {0};
+    err *e = PB_DECODE(History, bytes_span(row->blob), &w->arena, &h);
+    ASSERT(!e);
+    for (size_t k = 0; k < h->events.n; k++) {
+      if (h->events.v[k]->event_id < from_id) continue;
+      kept.events.v = h->events.v + k;
+      kept.events.n = h->events.n - k;
+      break;
     }
+    pb_encode(&pb_History_desc, &kept, &all);
   }
-  buf_add(h, engine_transient_events(world_run(w), &w->arena));
+  span copy = arena_dup(&w->arena, buf_span(&all));
+  buf_release(&all);
+  return copy;
+}
+
+/* recorded LABEL [run=N] [first]: the history is that of the recording's step. */
+static const char *do_recorded(world *w, const script_line *line) {
+  if (line->n < 2) return "recorded as what?";
+  size_t run = (size_t)atoll(arena_cstr(&w->arena, option(line, "run", SPAN("0"))));
+  if (run > w->n_runs) return "no such run";
+  engine_run *of = run ? w->runs[run - 1] : world_run(w);
+  /* Nobody is shown a history that lacks a start. */
+  if (of == world_run(w) && engine_settle(of, world_begin(w))) world_end(w, NULL);
+  span stored = stored_history(w, of->run, 1), more = engine_transient_events(of, &w->arena);
+  pb_History *h;
+  err *e = PB_DECODE(History, stored, &w->arena, &h);
+  ASSERT(!e);
+  if (has_word(line, "first")) {
+    h->events.n = 1;
+  } else {
+    h->head.unknown = more;
+  }
+  world_keep_answer(w, line->words[1], &pb_History_desc, h);
   return NULL;
 }
 
@@ -430,6 +477,8 @@ static const char *do_take(world *w, const script_line *line) {
     }
     buf_addb(&w->out, '\n');
     world_keep_token(w, option(line, "as", id), got.token);
+    world_keep_answer(w, option(line, "recorded", SPAN_NONE),
+                      &pb_PollActivityTaskQueueResponse_desc, got.response);
   }
   world_end(w, e);
   return NULL;

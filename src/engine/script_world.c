@@ -37,7 +37,6 @@ void world_init(world *w) {
 
 void world_release(world *w) {
   for (size_t i = 0; i < w->n_runs; i++) engine_free(w->runs[i]);
-  for (size_t i = 0; i < w->n_histories; i++) buf_release(&w->histories[i]);
   model_release(&w->model);
   arena_release(&w->names);
   arena_release(&w->arena);
@@ -50,6 +49,14 @@ void world_add_run(world *w, engine_run *run) {
 }
 
 span world_poll_id(world *w) { return arena_spanf(&w->arena, "poll-%lld", (long long)++w->polls); }
+
+void world_keep_answer(world *w, span label, const pb_desc *d, const void *msg) {
+  if (!label.n) return;
+  ASSERT(w->n_answers < WORLD_MOST_ANSWERS);
+  w->answers[w->n_answers++] = (world_answer){.label = arena_dup(&w->names, label),
+                                              .encoded = pb_encode_arena(d, msg, &w->names),
+                                              .type = pb_name(d)};
+}
 
 void world_keep_token(world *w, span name, engine_token token) {
   for (size_t i = 0; i < w->n_tokens; i++) {
@@ -281,6 +288,19 @@ static void check_run(world *w, engine_run *run) {
   if (why && !w->broken) w->broken = arena_cstr(&w->names, span_cstr(why));
 }
 
+/* A task offered is one that can be taken. */
+static void check_tasks(world *w, const engine_run *run, const engine_step *st) {
+  for (size_t i = 0; i < st->n_tasks; i++) {
+    const engine_task *t = &st->tasks[i];
+    const engine_item *it = item_by_id(run, t->id, PB_ITEM_KIND_ACTIVITY);
+    const store_queued *at = t->kind == ENGINE_WORKFLOW_TASK ? &run->wft_queued
+                             : it                            ? &it->queued
+                                                             : NULL;
+    if (!at || memcmp(at, &t->queued, sizeof *at) != 0)
+      w->broken = "a task is offered that is not there";
+  }
+}
+
 static void store_rows(world *w, engine_step *st) {
   for (size_t i = 0; i < st->n_rows; i++) {
     const char *why = model_apply(&w->model, &st->rows[i], &w->arena);
@@ -305,12 +325,14 @@ void world_end(world *w, const err *e) {
   }
   store_rows(w, st);
   add_outcome(w, world_run(w), st, "");
+  check_tasks(w, world_run(w), st);
   check_run(w, world_run(w));
   if (st->follower) {
     store_rows(w, st->follower_step);
     buf_adds(&w->out, "follower\n");
     add_outcome(w, st->follower, st->follower_step, "  ");
     world_add_run(w, st->follower);
+    check_tasks(w, st->follower, st->follower_step);
     check_run(w, st->follower);
     engine_rows_release(st->follower_step->rows, st->follower_step->n_rows);
   }

@@ -11,7 +11,7 @@ enum {
   WORLD_MOST_RUNS = 64,
   WORLD_MOST_QUEUES = 64,
   WORLD_MOST_TOKENS = 512,
-  WORLD_MOST_HISTORIES = 64
+  WORLD_MOST_ANSWERS = 64
 };
 
 /* The rows that would be stored, in the order in which they first came. */
@@ -32,6 +32,12 @@ typedef struct world_token {
   engine_token token;
 } world_token;
 
+/* What somebody was answered at a step of a recording. */
+typedef struct world_answer {
+  span label, encoded;
+  const char *type;
+} world_answer;
+
 typedef struct world {
   int64_t now_ns, seq;
   rng random;
@@ -46,9 +52,8 @@ typedef struct world {
   engine_run *runs[WORLD_MOST_RUNS];
   size_t n_runs, current;
   int64_t run_keys, polls;
-  span labels[WORLD_MOST_HISTORIES]; /* of histories that are compared with recordings */
-  buf histories[WORLD_MOST_HISTORIES];
-  size_t n_histories;
+  world_answer answers[WORLD_MOST_ANSWERS]; /* that are compared with recordings */
+  size_t n_answers;
   engine_step step;
   buf out;
   const char *broken; /* the first promise that did not hold */
@@ -67,6 +72,8 @@ void world_crash(world *w);
 
 /* A poll's request id, another one each time. */
 span world_poll_id(world *w);
+/* Without a label it is not kept. */
+void world_keep_answer(world *w, span label, const pb_desc *d, const void *msg);
 void world_keep_token(world *w, span name, engine_token token);
 const engine_token *world_token_named(const world *w, span name);
 
