@@ -183,6 +183,7 @@ def main():
     elif options.live:
         passed, failed = check_live(scenarios, options)
     elif options.check:
+        original.wait_until_ready(options.check, 10)
         passed, failed = check(scenarios, options.check, options)
     else:
         passed, failed = suite(options)

@@ -209,6 +209,15 @@ def query_no_poller(t):
 
 
 @scenario()
+def query_no_poller_for_long(t):
+    """Nobody has polled for more than twenty seconds."""
+    t.start()
+    t.step(timer("t", 60))
+    time.sleep(20.5)
+    t.query(timeout=3)
+
+
+@scenario()
 def query_after_failed_tasks(t):
     """A workflow whose task keeps failing refuses queries."""
     t.start()
