@@ -247,6 +247,7 @@ err *sqlite_file_open(sqlite_file *f, const store_sqlite_options *o, arena *a) {
   if (f->private_file) {
     TRY(make_private_directory(f, a));
   } else {
+    if (!o->vfs) TRY(check_directory(o->path, a));
     sqlite3_vfs *base = f->vfs->base;
     char *full = arena_alloc(a, (size_t)base->mxPathname + 1);
     int rc = base->xFullPathname(base, o->path, base->mxPathname + 1, full);
@@ -254,7 +255,6 @@ err *sqlite_file_open(sqlite_file *f, const store_sqlite_options *o, arena *a) {
     f->path = mem_strdup(full);
   }
   if (!o->vfs) {
-    TRY(check_directory(f->path, a));
     if (!f->private_file) {
       f->lock_path = mem_strdup(arena_printf(a, "%s-lock", f->path));
       TRY(take_lock(f, a));
@@ -296,6 +296,8 @@ static err *connect_one(sqlite_file *f, int64_t cache_bytes, sqlite3 **ret_db, a
 }
 
 static err *prepare_file(sqlite_file *f, sqlite3 *db, bool sync_off, int64_t now_ns, arena *a) {
+  TRY(sqlite_exec(db, f->path, sync_off ? "PRAGMA synchronous = OFF" : "PRAGMA synchronous = FULL",
+                  a));
   TRY(sqlite_schema_check(db, f->path, a));
   if (sqlite3_db_readonly(db, "main") != 0) {
     return SQLITE_ERROR_AT(a, db, SQLITE_READONLY, f->path);
@@ -310,8 +312,6 @@ static err *prepare_file(sqlite_file *f, sqlite3 *db, bool sync_off, int64_t now
                     a));
   }
   TRY(sqlite_exec(db, f->path, "PRAGMA journal_mode = WAL", a));
-  TRY(sqlite_exec(db, f->path, sync_off ? "PRAGMA synchronous = OFF" : "PRAGMA synchronous = FULL",
-                  a));
   return sqlite_schema_migrate(db, f->path, now_ns, a);
 }
 
