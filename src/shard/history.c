@@ -19,7 +19,8 @@ typedef struct history_request {
   shard_op *op;
   shard_run *run; /* pinned once found */
   bool close_only, wait, follows, reverse, unwritten, with_token;
-  int64_t page_events;
+  bool narrow; /* reverse: events are so large that the page is cut by size */
+  int64_t page_batches;
   pb_store_HistoryPageToken token;
   char run_id[UUID_TEXT_BYTES];
   const void *response;
@@ -165,7 +166,8 @@ static void page_read(shard *s, history_read *r, const err *e) {
   engine_look(h->run->engine, &v);
   bool open = v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   span token = SPAN_NONE, events = r->events;
-  if (r->next_id < r->until || (h->wait && open)) {
+  /* A page that is exactly full is followed by another one, maybe empty. */
+  if (r->next_id < r->until || r->batches >= r->max_batches || (h->wait && open)) {
     token = next_token(h, r->next_id, r->until, open);
   } else if (h->unwritten && open && r->until == v.next_event_id) {
     events = with_unwritten(h, events);
@@ -175,10 +177,12 @@ static void page_read(shard *s, history_read *r, const err *e) {
 
 /* --- reverse --- */
 
-/* The events of an encoded History in the opposite order. */
-static span reversed(arena *a, span events) {
+/* The events from the k-th on, in the opposite order. */
+static span reversed(arena *a, span events, int64_t skip) {
   pb_History *h;
   if (PB_DECODE(History, events, a, &h)) return events;
+  h->events.v += skip;
+  h->events.n -= (size_t)skip;
   for (size_t i = 0, k = h->events.n; i + 1 < k; i++) {
     pb_HistoryEvent *swap = h->events.v[i];
     h->events.v[i] = h->events.v[--k];
@@ -187,6 +191,14 @@ static span reversed(arena *a, span events) {
   return PB_ENCODE(History, h, a);
 }
 
+static void read_reverse(shard *s, history_request *h) {
+  history_read *r = &h->read;
+  r->starts = arena_array(r->arena, int64_t, r->until - r->from + 1);
+  history_start(s, r);
+}
+
+/* What was read ends at the right place and begins somewhere before the page: only whole batches
+ * count. Too little was read: again, from further back. */
 static void reverse_page_read(shard *s, history_read *r, const err *e) {
   history_request *h = CONTAINER_OF(r, history_request, read);
   if (!e && h->run->phase != RUN_READY) e = run_gone_error(h->op->arena);
@@ -194,25 +206,35 @@ static void reverse_page_read(shard *s, history_read *r, const err *e) {
     request_fail(s, h, e);
     return;
   }
-  if (r->next_id < r->until) { /* too large for one page: fewer events */
-    r->from = r->until - MAX((r->until - r->from) / 2, 1);
-    history_start(s, r);
+  if (r->next_id < r->until && r->until - r->from > 1) { /* too large for one page */
+    r->from = r->until - (r->until - r->from) / 2;
+    h->narrow = true;
+    read_reverse(s, h);
     return;
   }
-  span token = r->from > 1 ? next_token(h, r->from, 0, false) : SPAN_NONE;
-  answer(s, h, reversed(h->op->arena, r->events), token);
+  bool enough = r->n_starts >= (size_t)h->page_batches || r->from == 1 || h->narrow;
+  if (!enough) {
+    r->from = MAX(r->until - 4 * (r->until - r->from), 1);
+    read_reverse(s, h);
+    return;
+  }
+  int64_t begin = r->from;
+  size_t n = MIN(r->n_starts, (size_t)h->page_batches);
+  if (n) begin = r->starts[r->n_starts - n];
+  span token = begin > 1 ? next_token(h, begin, 0, false) : SPAN_NONE;
+  answer(s, h, reversed(h->op->arena, r->events, begin - r->from), token);
 }
 
 static void decide_reverse(shard *s, history_request *h, const engine_view *v) {
   int64_t until = h->with_token ? h->token.next_event_id : v->next_event_id;
   until = MIN(until, v->next_event_id);
   h->read = (history_read){.run = h->run,
-                           .from = MAX(until - h->page_events, 1),
+                           .from = MAX(until - h->page_batches * 4, 1),
                            .until = until,
-                           .max_events = h->page_events,
+                           .max_batches = INT64_MAX,
                            .arena = h->op->arena,
                            .done = reverse_page_read};
-  history_start(s, &h->read);
+  read_reverse(s, h);
 }
 
 /* --- waiting --- */
@@ -254,7 +276,7 @@ static void decide(shard *s, history_request *h) {
   h->read = (history_read){.run = h->run,
                            .from = 1,
                            .until = v.next_event_id,
-                           .max_events = h->page_events,
+                           .max_batches = h->page_batches,
                            .arena = h->op->arena,
                            .done = page_read};
   if (h->reverse) {
@@ -360,13 +382,14 @@ static void request_begin(shard *s, history_request *h, const pb_WorkflowExecuti
   run_find(s, &h->use);
 }
 
-static history_request *request_new(shard *s, shard_op *op, int32_t page_events) {
+static history_request *request_new(shard *s, shard_op *op, int32_t page_batches) {
   op->state = NULL;
   if (op_refused(s, op)) return NULL;
   history_request *h = mem_new(history_request);
   h->s = s;
   h->op = op;
-  h->page_events = page_events > 0 ? MIN(page_events, HISTORY_PAGE_EVENTS) : HISTORY_PAGE_EVENTS;
+  h->page_batches =
+      page_batches > 0 ? MIN(page_batches, HISTORY_PAGE_BATCHES) : HISTORY_PAGE_BATCHES;
   return h;
 }
 

@@ -74,31 +74,68 @@ static bool next_event(span *rest, span *ret_event) {
   return true;
 }
 
+static bool next_varint(span *rest, uint64_t *ret) {
+  uint64_t v = 0;
+  for (unsigned shift = 0; rest->n && shift < 64; shift += 7) {
+    uint8_t b = rest->p[0];
+    *rest = span_of(rest->p + 1, rest->n - 1);
+    v |= (uint64_t)(b & 0x7f) << shift;
+    if (b & 0x80) continue;
+    *ret = v;
+    return true;
+  }
+  return false;
+}
+
+/* The type of an encoded event (with its tag); the fields before it are an id and a time. */
+static int32_t event_type(span event) {
+  uint64_t tag, v;
+  if (!next_varint(&event, &tag) || !next_varint(&event, &v)) return 0;
+  while (next_varint(&event, &tag) && next_varint(&event, &v)) {
+    if (tag >> 3 == PB_HistoryEvent_event_type_FIELD) return (int32_t)v;
+    if ((tag & 7) == 2) {
+      if (v > event.n) return 0;
+      event = span_of(event.p + v, event.n - v);
+    } else if ((tag & 7) != 0) {
+      return 0;
+    }
+  }
+  return 0;
+}
+
 typedef struct taker {
   history_read *r;
   buf *out;
-  int64_t count;
+  bool stopped; /* the page is full and there is more */
 } taker;
 
-static bool is_full(const taker *t) {
-  return t->r->next_id >= t->r->until || t->count >= t->r->max_events || t->out->n >= PAGE_BYTES;
-}
+static bool is_done(const taker *t) { return t->stopped || t->r->next_id >= t->r->until; }
 
-/* Events that are before the place of the read, or not before its end, are left out. */
-static void take_batch(taker *t, int64_t first_id, span blob) {
+/* Clients count pages in batches; one ends with its row, and with the start of a workflow task,
+ * which may share its row with what follows. */
+static void take_row(taker *t, int64_t first_id, span blob) {
+  history_read *r = t->r;
   span event;
-  for (int64_t id = first_id; id < t->r->until && next_event(&blob, &event); id++) {
-    if (id != t->r->next_id) continue;
+  bool begins = true;
+  for (int64_t id = first_id; !is_done(t) && next_event(&blob, &event); id++) {
+    bool begun = begins;
+    begins = event_type(event) == PB_EVENT_TYPE_WORKFLOW_TASK_STARTED;
+    if (id != r->next_id) continue;
+    if (begun && (r->batches >= r->max_batches || t->out->n >= PAGE_BYTES)) {
+      t->stopped = true;
+      return;
+    }
+    if (begun || !r->batches) r->batches++;
+    if (begun && r->starts) r->starts[r->n_starts++] = id;
     buf_add(t->out, event);
-    t->r->next_id++;
-    t->count++;
+    r->next_id++;
   }
 }
 
 static void take_cached(taker *t) {
   const history_cache *h = &t->r->run->history;
   size_t i = 0, n = h->n;
-  while (i < n) { /* the last batch that does not begin after the place */
+  while (i < n) { /* the last row that does not begin after the place */
     size_t mid = (i + n) / 2;
     if (batch_at(h, mid)->first_id <= t->r->next_id) {
       i = mid + 1;
@@ -106,8 +143,8 @@ static void take_cached(taker *t) {
       n = mid;
     }
   }
-  for (i = i ? i - 1 : 0; i < h->n && !is_full(t); i++) {
-    take_batch(t, batch_at(h, i)->first_id, bytes_span(batch_at(h, i)->blob));
+  for (i = i ? i - 1 : 0; i < h->n && !is_done(t); i++) {
+    take_row(t, batch_at(h, i)->first_id, bytes_span(batch_at(h, i)->blob));
   }
 }
 
@@ -118,7 +155,6 @@ typedef struct history_load {
   shard *s;
   history_read *r;
   buf out;
-  int64_t count;
 } history_load;
 
 static void load_more(history_load *l);
@@ -134,34 +170,29 @@ static int64_t cached_from(const shard_run *run) {
   return run->history.n ? batch_at(&run->history, 0)->first_id : INT64_MAX;
 }
 
-static const err *take_loaded(history_load *l) {
+static const err *take_loaded(history_load *l, taker *t) {
   history_read *r = l->r;
   if (l->load.error) return l->load.error;
-  taker t = {.r = r, .out = &l->out, .count = l->count};
   int64_t before = r->next_id;
-  for (size_t i = 0; i < l->load.n_rows && !is_full(&t); i++) {
-    take_batch(&t, l->load.rows[i].id, bytes_span(l->load.rows[i].blob));
+  for (size_t i = 0; i < l->load.n_rows && !is_done(t); i++) {
+    take_row(t, l->load.rows[i].id, bytes_span(l->load.rows[i].blob));
   }
-  l->count = t.count;
-  if (r->next_id == before) {
-    return ERR(r->arena, DATA_LOSS, "event %lld of the run is not in its history",
-               (long long)before);
-  }
-  return NULL;
+  if (r->next_id != before || is_done(t)) return NULL;
+  return ERR(r->arena, DATA_LOSS, "event %lld of the run is not in its history", (long long)before);
 }
 
 static void loaded(env_task *task) {
   history_load *l = CONTAINER_OF(CONTAINER_OF(task, store_load, task), history_load, load);
   shard *s = l->s;
   history_read *r = l->r;
-  const err *e = take_loaded(l);
+  taker t = {.r = r, .out = &l->out};
+  const err *e = take_loaded(l, &t);
   if (e) e = err_dup(r->arena, e);
   engine_rows_release(l->load.rows, l->load.n_rows);
   arena_release(&l->load.arena);
   s->loads_under_way--;
-  taker t = {.r = r, .out = &l->out, .count = l->count};
-  if (!e && !is_full(&t) && r->next_id >= cached_from(r->run)) take_cached(&t);
-  if (!e && !is_full(&t)) {
+  if (!e && !is_done(&t) && r->next_id >= cached_from(r->run)) take_cached(&t);
+  if (!e && !is_done(&t)) {
     load_more(l);
     return;
   }
@@ -187,16 +218,17 @@ void history_start(shard *s, history_read *r) {
   run_pin(r->run);
   r->next_id = r->from;
   r->events = SPAN_NONE;
+  r->batches = 0;
+  r->n_starts = 0;
   buf_clear(&s->scratch);
   taker t = {.r = r, .out = &s->scratch};
-  if (!is_full(&t) && r->from >= cached_from(r->run)) take_cached(&t);
-  if (is_full(&t)) {
+  if (!is_done(&t) && r->from >= cached_from(r->run)) take_cached(&t);
+  if (is_done(&t)) {
     finish(s, r, &s->scratch, NULL);
     return;
   }
   history_load *l = mem_new(history_load);
   l->s = s;
   l->r = r;
-  r->next_id = r->from;
   load_more(l);
 }

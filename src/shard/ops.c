@@ -33,7 +33,7 @@ static err *check_chain(arena *a, const shard_run *run, span first_run_id) {
   engine_view v;
   engine_look(run->engine, &v);
   if (!first_run_id.n || span_eq(v.first_run_id, first_run_id)) return NULL;
-  return ERR(a, NOT_FOUND, "workflow execution not found");
+  return not_found_error(a, "workflow execution not found");
 }
 
 static void act_cancel(shard *s, call *c, shard_run *run) {
@@ -67,8 +67,15 @@ void shard_terminate(shard *s, shard_op *op, const pb_TerminateWorkflowExecution
 
 static void act_reset_sticky(shard *s, call *c, shard_run *run) {
   engine_step *st = call_step(c, run);
-  engine_reset_sticky(run->engine, st);
-  call_finish(c, run, NULL, pb_new(c->op->arena, ResetStickyTaskQueueResponse));
+  engine_view v;
+  engine_look(run->engine, &v);
+  err *e = NULL;
+  if (v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) {
+    engine_reset_sticky(run->engine, st);
+  } else {
+    e = not_found_error(c->op->arena, "workflow execution already completed");
+  }
+  call_finish(c, run, e, pb_new(c->op->arena, ResetStickyTaskQueueResponse));
 }
 
 void shard_reset_sticky(shard *s, shard_op *op, const pb_ResetStickyTaskQueueRequest *r) {

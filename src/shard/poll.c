@@ -163,7 +163,7 @@ static void read_history(poll *p) {
   p->read = (history_read){.run = p->run,
                            .from = p->wft.history_from_id,
                            .until = p->wft.history_until_id,
-                           .max_events = HISTORY_PAGE_EVENTS,
+                           .max_batches = HISTORY_PAGE_BATCHES,
                            .arena = &p->step->arena,
                            .done = poll_history_read};
   history_start(p->s, &p->read);

@@ -92,27 +92,13 @@ static err *query_failed(arena *a, span message, const pb_Failure *failure) {
   return e;
 }
 
-static pb_QueryWorkflowResponse *new_response(const query *q, const char *reason) {
-  arena *a = q->op->arena;
-  const pb_store_RunInfo *info = engine_info(q->run->engine);
-  pb_QueryWorkflowResponse *r = pb_new(a, QueryWorkflowResponse);
-  r->link = pb_new(a, Link);
-  r->link->which_variant = PB_Link_workflow_FIELD;
-  r->link->workflow = pb_new(a, Link_Workflow);
-  r->link->workflow->namespace = arena_dup(a, info->namespace_name);
-  r->link->workflow->workflow_id = arena_dup(a, info->workflow_id);
-  r->link->workflow->run_id = arena_dup(a, info->run_id);
-  r->link->workflow->reason = span_cstr(reason);
-  return r;
-}
-
 /* Keeps the worker's answer until it may be given. */
 static void keep_answer(query *q, int32_t type, span result, span message,
                         const pb_Failure *failure) {
   arena *a = q->op->arena;
   q->phase = QUERY_ANSWERED;
   if (type == PB_QUERY_RESULT_TYPE_ANSWERED) {
-    pb_QueryWorkflowResponse *r = new_response(q, "Query processed");
+    pb_QueryWorkflowResponse *r = pb_new(a, QueryWorkflowResponse);
     r->query_result = result.p ? arena_dup(a, result) : SPAN_NONE;
     q->response = r;
   } else {
@@ -227,11 +213,18 @@ void queries_attach(shard *s, shard_run *run, pb_PollWorkflowTaskQueueResponse *
   }
 }
 
+/* A result that contradicts itself counts as none. */
+static bool is_consistent(const pb_WorkflowQueryResult *r) {
+  if (r->result_type == PB_QUERY_RESULT_TYPE_ANSWERED) return r->answer.p && !r->error_message.n;
+  return r->result_type == PB_QUERY_RESULT_TYPE_FAILED && !r->answer.p && r->error_message.n;
+}
+
 void queries_answer(shard *s, shard_run *run, const pb_RespondWorkflowTaskCompletedRequest *r) {
   for (size_t i = 0; i < r->query_results.n; i++) {
     query *q = query_find_text(s, r->query_results.v[i]->key);
     const pb_WorkflowQueryResult *result = r->query_results.v[i]->value;
     if (!q || q->run != run || q->phase != QUERY_SENT || !result) continue;
+    if (!is_consistent(result)) continue;
     keep_answer(q, result->result_type, result->answer, result->error_message, result->failure);
   }
 }
@@ -323,7 +316,9 @@ void shard_query_complete(shard *s, shard_op *op, const pb_RespondQueryTaskCompl
   query *q = e ? NULL : query_find_text(s, t->query_id);
   bool expects = q && q->taken && q->run->key == t->run &&
                  (q->phase == QUERY_STICKY || q->phase == QUERY_NORMAL);
-  if (!e && !expects) e = ERR(op->arena, NOT_FOUND, "query task not found, or already expired");
+  if (!e && !expects) {
+    e = not_found_error(op->arena, "query task not found, or already expired");
+  }
   if (e) {
     op_fail(op, e);
     return;
@@ -407,8 +402,7 @@ static void act_query(shard *s, call *c, shard_run *run) {
   engine_view v;
   engine_look(run->engine, &v);
   if (is_rejected(r->query_reject_condition, v.status)) {
-    query as = {.op = c->op, .run = run};
-    pb_QueryWorkflowResponse *response = new_response(&as, "Query rejected");
+    pb_QueryWorkflowResponse *response = pb_new(a, QueryWorkflowResponse);
     response->query_rejected = pb_new(a, QueryRejected);
     response->query_rejected->status = v.status;
     call_answer(c, run, response);

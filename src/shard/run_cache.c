@@ -163,13 +163,22 @@ const err *run_gone_error(arena *a) {
   return ERR(a, UNAVAILABLE, "the run was dropped from memory while it was in use; try again");
 }
 
+err *not_found_error(arena *a, const char *what) {
+  err *e = ERR(a, NOT_FOUND, "%s", what);
+  e->detail_type = pb_name(&pb_NotFoundFailure_desc);
+  return e;
+}
+
 static err *not_found(const run_use *u) {
+  arena *a = u->arena;
   if (!u->run_id.n) {
-    return ERR(u->arena, NOT_FOUND, "workflow not found for ID: %.*s", SPAN_ARG(u->workflow_id));
+    return not_found_error(
+        a, arena_printf(a, "workflow not found for ID: %.*s", SPAN_ARG(u->workflow_id)));
   }
-  return ERR(u->arena, NOT_FOUND,
-             "workflow execution not found for workflow ID \"%.*s\" and run ID \"%.*s\"",
-             SPAN_ARG(u->workflow_id), SPAN_ARG(u->run_id));
+  return not_found_error(
+      a,
+      arena_printf(a, "workflow execution not found for workflow ID \"%.*s\" and run ID \"%.*s\"",
+                   SPAN_ARG(u->workflow_id), SPAN_ARG(u->run_id)));
 }
 
 static bool is_asked_for(const run_use *u, const shard_run *run) {

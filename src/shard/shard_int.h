@@ -47,12 +47,15 @@ typedef struct history_read history_read;
 struct history_read {
   shard_run *run;
   int64_t from, until;
-  int64_t max_events;
-  arena *arena; /* of the result */
+  int64_t max_batches;
+  arena *arena;    /* of the result */
+  int64_t *starts; /* optional, until - from places: ids of events that begin a batch */
   void (*done)(shard *s, history_read *r, const err *e);
   /* result */
   span events;     /* encoded History */
   int64_t next_id; /* first event that was not read */
+  int64_t batches;
+  size_t n_starts;
 };
 
 /* --- runs --- */
@@ -239,6 +242,8 @@ void run_drop(shard *s, shard_run *run, const err *e, bool reload);
 void run_quarantine(shard *s, shard_run *run, const char *trouble);
 void runs_evict(shard *s);
 const err *run_gone_error(arena *a);
+/* NOT_FOUND with the detail that clients look for. */
+err *not_found_error(arena *a, const char *what);
 
 /* --- commit.c --- */
 
@@ -352,7 +357,7 @@ void watchers_wake(shard *s, shard_run *run);
 void watchers_fail(shard *s, shard_run *run, const err *e);
 span seal_history_page(shard *s, int64_t ns, const pb_store_HistoryPageToken *page, arena *a);
 
-enum { HISTORY_PAGE_EVENTS = 256 };
+enum { HISTORY_PAGE_BATCHES = 256 };
 
 /* --- poll.c, wft.c --- */
 

@@ -432,7 +432,7 @@ static void test_forged_tokens_are_refused(void **state) {
                 answer_query(w, SPAN("nonsense"))};
   for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
     assert_int_equal(bad[i]->code, ERR_INVALID_ARGUMENT);
-    assert_string_equal(bad[i]->text, "Invalid TaskToken.");
+    assert_string_equal(bad[i]->text, "Error deserializing task token.");
     ask_free(bad[i]);
   }
   answer_free(w, start_workflow(w, "wf"));

@@ -243,7 +243,7 @@ static void begin(start *st, shard_run *before, bool replace) {
   st->read = (history_read){.run = run,
                             .from = 1,
                             .until = st->eager.history_until_id,
-                            .max_events = HISTORY_PAGE_EVENTS,
+                            .max_batches = HISTORY_PAGE_BATCHES,
                             .arena = op->arena,
                             .done = eager_read};
   history_start(s, &st->read);

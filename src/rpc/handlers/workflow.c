@@ -80,6 +80,12 @@ static bool follows_next_run(ask *k) {
   return false;
 }
 
+/* People are shown what is in history; SDKs also the workflow task that is tried again. */
+static bool is_for_people(ask *k) {
+  span client = rpc_header(k->call, "client-name");
+  return span_eq(client, SPAN("temporal-cli")) || span_eq(client, SPAN("temporal-ui"));
+}
+
 err *api_history(ask *k) {
   const pb_GetWorkflowExecutionHistoryRequest *q = k->request;
   TRY(check_execution(&k->check, q->execution));
@@ -89,7 +95,9 @@ err *api_history(ask *k) {
   if (!h->history_event_filter_type) {
     h->history_event_filter_type = PB_HISTORY_EVENT_FILTER_TYPE_ALL_EVENT;
   }
-  shard_history(ask_shard(k), ask_op(k), h, follows_next_run(k));
+  shard_op *op = ask_op(k);
+  op->unwritten_events = !is_for_people(k);
+  shard_history(ask_shard(k), op, h, follows_next_run(k));
   return NULL;
 }
 
