@@ -84,7 +84,7 @@ static int32_t decide_retry(engine_run *run, const pb_Failure *failure, bool tim
 
 /* What arrived while the task ran must be seen before the run may end. */
 static err *check_nothing_waits(command_ctx *c) {
-  if (!run_has_buffered(c->run)) return NULL;
+  if (!run_has_unseen(c->run)) return NULL;
   return command_refuse(c, PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, "%s", "");
 }
 
@@ -193,9 +193,8 @@ static err *check_continue(command_ctx *c,
   if (type.n > ID_LIMIT_BYTES) {
     return command_refuse(c, cause,
                           "WorkflowType on ContinueAsNewWorkflowExecutionCommand exceeds length "
-                          "limit. WorkflowType=%.*s TaskQueue=name:\"%.*s\"  "
-                          "kind:TASK_QUEUE_KIND_NORMAL Length=%zu Limit=%d",
-                          SPAN_ARG(type), SPAN_ARG(queue), type.n, ID_LIMIT_BYTES);
+                          "limit. WorkflowType=%.*s Length=%zu Limit=%d",
+                          SPAN_ARG(type), type.n, ID_LIMIT_BYTES);
   }
   const char *why = continue_queue_problem(in->task_queue, a);
   if (!why) why = continue_problem(in, a);
@@ -276,7 +275,8 @@ err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
 /* A normal task in flight is failed first, so that what was buffered can be written. */
 static void end_task_in_flight(engine_run *run) {
   if (run->state.wft_started_id && run->state.wft_written) {
-    wft_fail_last(run, PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, NULL, SPAN_NONE);
+    wft_fail_last(run, PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, NULL,
+                  SPAN("history-service"));
   }
   wft_clear(run);
   tx_flush_buffer(run);

@@ -63,6 +63,7 @@ static int64_t append_completed(engine_run *run, const pb_RespondWorkflowTaskCom
   s->wft_failures = 0;
   s->last_wft_failure = NULL;
   s->last_wft_failed_cause = s->last_wft_timeout_type = 0;
+  s->close_attempted = false;
   wft_clear(run);
   take_worker_facts(run, r);
   return ev->event_id;

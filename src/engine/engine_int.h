@@ -63,6 +63,7 @@ typedef struct tx {
   store_queued saved_queued;
   bool saved_unwritten;
   int64_t first_event_id;
+  size_t first_task, first_row; /* of this transaction, in the step */
   bool active;
 } tx;
 
@@ -118,6 +119,8 @@ int64_t run_due_ns(const engine_run *run);
 
 /* --- history.c: events --- */
 
+/* The original numbers tasks per shard from 2^20; clients only see that it grows. */
+static inline int64_t history_task_id(int64_t event_id) { return (1 << 20) + event_id; }
 /* A new event with its time and type, in no list yet. `which` is the attributes' field number. */
 pb_HistoryEvent *event_new(tx *t, int32_t type, uint32_t which);
 /* Gives the event the next id. */
@@ -126,6 +129,8 @@ void tx_append(engine_run *run, pb_HistoryEvent *ev);
  */
 void tx_buffer(engine_run *run, pb_HistoryEvent *ev);
 bool run_has_buffered(const engine_run *run);
+/* Events of earlier steps wait, which the worker cannot know of. */
+bool run_has_unseen(const engine_run *run);
 void tx_flush_buffer(engine_run *run);
 /* Drops what is buffered, here and in items: the run closes. */
 void tx_drop_buffer(engine_run *run);

@@ -61,6 +61,8 @@ void tx_begin(engine_run *run, engine_step *st) {
                  .saved_queued = run->wft_queued,
                  .saved_unwritten = run->start_unwritten,
                  .first_event_id = run->state.next_event_id,
+                 .first_task = st->n_tasks,
+                 .first_row = st->n_rows,
                  .active = true};
 }
 
@@ -97,8 +99,17 @@ static void items_forget(engine_run *run) {
   run->tx.touched = NULL;
 }
 
+/* Effects of the transaction are taken back. */
+static void effects_forget(tx *t) {
+  engine_step *st = t->st;
+  engine_rows_release(st->rows + t->first_row, st->n_rows - t->first_row);
+  st->n_rows = t->first_row;
+  st->n_tasks = t->first_task;
+}
+
 void tx_rollback(engine_run *run) {
   items_forget(run);
+  effects_forget(&run->tx);
   run->state = run->tx.saved;
   run->wft_queued = run->tx.saved_queued;
   run->start_unwritten = run->tx.saved_unwritten;
@@ -323,6 +334,20 @@ static bool run_row_changed(const engine_run *run) {
          memcmp(&t->saved_queued, &run->wft_queued, sizeof t->saved_queued) != 0;
 }
 
+/* A task that was offered and then cancelled in the same step is not offered. */
+static void tasks_keep_ready(engine_run *run) {
+  engine_step *st = run->tx.st;
+  size_t n = run->tx.first_task;
+  for (size_t i = n; i < st->n_tasks; i++) {
+    const engine_task *t = &st->tasks[i];
+    const engine_item *it = NULL;
+    if (t->kind == ENGINE_ACTIVITY_TASK) it = item_by_id(run, t->id, PB_ITEM_KIND_ACTIVITY);
+    int64_t seq = t->kind == ENGINE_WORKFLOW_TASK ? run->wft_queued.seq : it ? it->queued.seq : 0;
+    if (seq == t->queued.seq) st->tasks[n++] = *t;
+  }
+  st->n_tasks = n;
+}
+
 void tx_finish(engine_run *run) {
   tx *t = &run->tx;
   ASSERT(t->active);
@@ -336,6 +361,7 @@ void tx_finish(engine_run *run) {
     run->state.state_transitions++;
     run_row_write(run);
   }
+  tasks_keep_ready(run);
   t->active = false;
 }
 

@@ -152,7 +152,12 @@ static pb_ActivityOptions *describe_options(const activity *act, arena *a) {
   o->schedule_to_start_timeout = s->schedule_to_start_timeout;
   o->start_to_close_timeout = s->start_to_close_timeout;
   o->heartbeat_timeout = s->heartbeat_timeout;
-  o->retry_policy = s->retry_policy;
+  if (s->retry_policy) {
+    /* The original leaves the list out here. */
+    o->retry_policy = pb_new(a, RetryPolicy);
+    *o->retry_policy = *s->retry_policy;
+    o->retry_policy->non_retryable_error_types.n = 0;
+  }
   o->priority = s->priority;
   return o;
 }
