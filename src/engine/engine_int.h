@@ -193,6 +193,15 @@ void run_force_terminate(engine_run *run, span reason, span details);
 /* Ends a run whose history has outgrown the limits. */
 void run_check_limits(engine_run *run, engine_step *st);
 
+/* --- reset_points.c --- */
+
+/* This build of the worker has completed a task. */
+void reset_point_note(engine_run *run, int64_t completed_id, span checksum, span build_id);
+/* Of the chain up to this run. */
+pb_ResetPoints *reset_points_all(const engine_run *run, arena *a);
+/* What was set and upserted, and what is known of the builds of workers. */
+pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
+
 /* --- start.c --- */
 
 /* The run that follows this one (continue-as-new, retry) in the same transaction. */
@@ -200,6 +209,7 @@ typedef struct follow_args {
   int32_t initiator;
   int32_t attempt;
   int64_t backoff_ns;
+  const pb_Duration *shown_backoff; /* as event 1 says it */
   span workflow_type, input, last_completion_result;
   pb_TaskQueue *task_queue;
   int64_t run_timeout_ns, task_timeout_ns;

@@ -66,13 +66,18 @@ void tx_begin(engine_run *run, engine_step *st) {
                  .active = true};
 }
 
+/* Of what is pending: an item deleted in this step does not count. */
+static void count(engine_run *run, const engine_item *it, int by) {
+  if (it->kind == PB_ITEM_KIND_ACTIVITY) run->activities += by;
+  if (it->kind == PB_ITEM_KIND_TIMER) run->timers += by;
+}
+
 static void item_unlink(engine_run *run, engine_item *it) {
   hmap_remove(&run->by_id, &it->by_id);
   if (it->by_name.hash) hmap_remove(&run->by_name, &it->by_name);
   heap_remove(&run->due, &it->due_node);
   list_remove(&it->buffered);
-  if (it->kind == PB_ITEM_KIND_ACTIVITY) run->activities--;
-  if (it->kind == PB_ITEM_KIND_TIMER) run->timers--;
+  if (!it->deleted) count(run, it, -1);
 }
 
 static void item_free(engine_run *run, engine_item *it) {
@@ -86,6 +91,7 @@ static void items_forget(engine_run *run) {
   engine_item *next;
   for (engine_item *it = run->tx.touched; it; it = next) {
     next = it->next_touched;
+    if (it->deleted) count(run, it, 1);
     it->touched = it->deleted = false;
     it->edit = NULL;
     if (!it->msg) {
@@ -102,7 +108,7 @@ static void items_forget(engine_run *run) {
 /* Effects of the transaction are taken back. */
 static void effects_forget(tx *t) {
   engine_step *st = t->st;
-  engine_rows_release(st->rows + t->first_row, st->n_rows - t->first_row);
+  if (st->n_rows) engine_rows_release(st->rows + t->first_row, st->n_rows - t->first_row);
   st->n_rows = t->first_row;
   st->n_tasks = t->first_task;
 }
@@ -141,8 +147,7 @@ static engine_item *item_link(engine_run *run, int64_t id, int32_t kind, span na
   it->kind = kind;
   hmap_insert(&run->by_id, &it->by_id, hash_u64((uint64_t)id));
   if (name.p) hmap_insert(&run->by_name, &it->by_name, name_hash(run, kind, name));
-  if (kind == PB_ITEM_KIND_ACTIVITY) run->activities++;
-  if (kind == PB_ITEM_KIND_TIMER) run->timers++;
+  count(run, it, 1);
   if (kind == PB_ITEM_KIND_BUFFERED) list_push_back(&run->buffered, &it->buffered);
   run->memory_bytes += (int64_t)sizeof *it;
   return it;
@@ -206,6 +211,7 @@ void item_set_due(engine_run *run, engine_item *it, int64_t due_ns, store_queued
 
 void item_delete(engine_run *run, engine_item *it) {
   touch(run, it);
+  if (!it->deleted) count(run, it, -1);
   it->deleted = true;
 }
 
