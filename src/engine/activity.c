@@ -126,6 +126,13 @@ void activity_close_failed(engine_run *run, engine_item *it, const attempt_end *
   activity_close(run, it, ev);
 }
 
+/* What the next attempt is told. A timeout says nothing of the attempts before it: their chain
+ * would grow with every one. */
+static pb_Failure *between_attempts(const attempt_end *end, arena *a) {
+  if (!end->timeout_type || !end->failure) return (pb_Failure *)end->failure;
+  return failure_timeout(a, end->timeout_type, end->failure->message, NULL, SPAN_NONE);
+}
+
 int32_t activity_retry(engine_run *run, engine_item *it, const attempt_end *end) {
   const activity *now = item_msg(it);
   if (now->cancel_requested_id) return PB_RETRY_STATE_CANCEL_REQUESTED;
@@ -148,9 +155,9 @@ int32_t activity_retry(engine_run *run, engine_item *it, const attempt_end *end)
   activity *act = item_edit(run, it);
   act->state = PB_ACTIVITY_STATE_BACKOFF;
   act->attempt++;
-  act->last_failure = (pb_Failure *)end->failure;
+  act->last_failure = between_attempts(end, run->tx.arena);
   act->last_worker_identity = act->started_identity;
-  act->last_completed_time = run->tx.now_ns;
+  if (!end->timeout_type) act->last_completed_time = run->tx.now_ns;
   act->next_attempt_time = run->tx.now_ns + choice.delay_ns;
   act->scheduled_time = act->next_attempt_time;
   act->retry_interval = choice.delay_ns;

@@ -156,6 +156,13 @@ static void finish(engine_run *run) {
   tx_finish(run);
 }
 
+/* The worker that answers may be of another build than the one that took the task. */
+static void note_version(engine_run *run, engine_item *it, const pb_WorkerVersionStamp *version) {
+  if (!version) return;
+  activity *act = item_edit(run, it);
+  act->worker_version = (pb_WorkerVersionStamp *)version;
+}
+
 static void append_completed(engine_run *run, engine_item *it, span result, span identity) {
   tx *t = &run->tx;
   EVENT(t, ev, attrs, ACTIVITY_TASK_COMPLETED, activity_task_completed_event_attributes,
@@ -177,6 +184,7 @@ err *engine_activity_complete(engine_run *run, engine_step *st, engine_activity_
     engine_poller nobody = {.identity = identity};
     mark_started(run, it, &nobody, ref.token ? ref.token->started_time_ns : run->tx.now_ns);
   }
+  note_version(run, it, version);
   if (result.n > st->host->limits->blob_bytes) {
     fail_for_good(run, it, identity, SPAN("Complete result exceeds size limit."));
   } else {
@@ -196,6 +204,7 @@ err *engine_activity_fail(engine_run *run, engine_step *st, engine_activity_ref 
     activity *act = item_edit(run, it);
     act->heartbeat_details = last_heartbeat_details;
   }
+  note_version(run, it, version);
   attempt_end end = {.identity = identity};
   if (failure) {
     end.failure = failure_fit_depth(failure_fit_bytes(failure, st->host->limits->blob_bytes, a), a);
@@ -221,6 +230,7 @@ err *engine_activity_cancel(engine_run *run, engine_step *st, engine_activity_re
     return ERR(st->arena, INVALID_ARGUMENT,
                "unable to mark activity as canceled without activity being request canceled first");
   }
+  note_version(run, it, version);
   if (details.n > st->host->limits->blob_bytes) {
     fail_for_good(run, it, identity, SPAN("Cancel details exceed size limit."));
     finish(run);

@@ -5,7 +5,7 @@
 static const char *check_workflow_task(const engine_run *run, arena *a) {
   const pb_store_RunState *s = &run->state;
   if (!run_is_open(run)) {
-    return s->wft_scheduled_id ? "a closed run has a workflow task" : NULL;
+    return run->wft_queued.queue || s->wft_started_id ? "a closed run has a workflow task" : NULL;
   }
   if (s->wft_started_id && !s->wft_scheduled_id) return "a task is started but not scheduled";
   if (s->wft_started_id && s->wft_started_id <= s->wft_scheduled_id) {

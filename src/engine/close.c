@@ -20,7 +20,7 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   tx_append(run, close_event);
   tx_drop_buffer(run);
   settle_items(run);
-  wft_clear(run);
+  run->wft_queued = (store_queued){0};
   run->state.first_backoff_until = 0;
   run->state.status = status;
   run->state.close_time = run->tx.now_ns;
@@ -70,6 +70,7 @@ static int32_t decide_retry(engine_run *run, const pb_Failure *failure, bool tim
   ret_follow->continued_failure = failure;
   if (timed_out) ret_follow->last_completion_result = s->last_completion_result;
   new_run(run, ret_follow);
+  ret_follow->shown_backoff = pb_duration_new(run->tx.arena, ret_follow->backoff_ns);
   return choice.retry_state;
 }
 
@@ -84,7 +85,7 @@ static int32_t decide_retry(engine_run *run, const pb_Failure *failure, bool tim
 
 /* What arrived while the task ran must be seen before the run may end. */
 static err *check_nothing_waits(command_ctx *c) {
-  if (!run_has_buffered(c->run)) return NULL;
+  if (!run_has_unseen(c->run)) return NULL;
   return command_refuse(c, PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, "%s", "");
 }
 
@@ -193,9 +194,8 @@ static err *check_continue(command_ctx *c,
   if (type.n > ID_LIMIT_BYTES) {
     return command_refuse(c, cause,
                           "WorkflowType on ContinueAsNewWorkflowExecutionCommand exceeds length "
-                          "limit. WorkflowType=%.*s TaskQueue=name:\"%.*s\"  "
-                          "kind:TASK_QUEUE_KIND_NORMAL Length=%zu Limit=%d",
-                          SPAN_ARG(type), SPAN_ARG(queue), type.n, ID_LIMIT_BYTES);
+                          "limit. WorkflowType=%.*s Length=%zu Limit=%d",
+                          SPAN_ARG(type), type.n, ID_LIMIT_BYTES);
   }
   const char *why = continue_queue_problem(in->task_queue, a);
   if (!why) why = continue_problem(in, a);
@@ -217,6 +217,7 @@ static void continue_how(const engine_run *run,
   f->attempt = 1;
   f->initiator = in->initiator ? in->initiator : PB_CONTINUE_AS_NEW_INITIATOR_WORKFLOW;
   f->backoff_ns = pb_duration_ns(in->backoff_start_interval);
+  f->shown_backoff = in->backoff_start_interval;
   if (in->workflow_type && in->workflow_type->name.n) f->workflow_type = in->workflow_type->name;
   if (in->task_queue && in->task_queue->name.n) f->task_queue = in->task_queue;
   f->task_queue = PB_COPY(TaskQueue, f->task_queue, a);
@@ -276,9 +277,10 @@ err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
 /* A normal task in flight is failed first, so that what was buffered can be written. */
 static void end_task_in_flight(engine_run *run) {
   if (run->state.wft_started_id && run->state.wft_written) {
-    wft_fail_last(run, PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, NULL, SPAN_NONE);
+    wft_fail_last(run, PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, NULL,
+                  SPAN("history-service"));
   }
-  wft_clear(run);
+  if (run->state.wft_started_id || !run->state.wft_written) wft_clear(run);
   tx_flush_buffer(run);
 }
 

@@ -63,7 +63,10 @@ static int64_t append_completed(engine_run *run, const pb_RespondWorkflowTaskCom
   s->wft_failures = 0;
   s->last_wft_failure = NULL;
   s->last_wft_failed_cause = s->last_wft_timeout_type = 0;
+  s->close_attempted = false;
   wft_clear(run);
+  reset_point_note(run, ev->event_id, r->binary_checksum,
+                   r->worker_version_stamp ? r->worker_version_stamp->build_id : SPAN_NONE);
   take_worker_facts(run, r);
   return ev->event_id;
 }

@@ -63,6 +63,7 @@ typedef struct tx {
   store_queued saved_queued;
   bool saved_unwritten;
   int64_t first_event_id;
+  size_t first_task, first_row; /* of this transaction, in the step */
   bool active;
 } tx;
 
@@ -118,6 +119,8 @@ int64_t run_due_ns(const engine_run *run);
 
 /* --- history.c: events --- */
 
+/* The original numbers tasks per shard from 2^20; clients only see that it grows. */
+static inline int64_t history_task_id(int64_t event_id) { return (1 << 20) + event_id; }
 /* A new event with its time and type, in no list yet. `which` is the attributes' field number. */
 pb_HistoryEvent *event_new(tx *t, int32_t type, uint32_t which);
 /* Gives the event the next id. */
@@ -126,6 +129,8 @@ void tx_append(engine_run *run, pb_HistoryEvent *ev);
  */
 void tx_buffer(engine_run *run, pb_HistoryEvent *ev);
 bool run_has_buffered(const engine_run *run);
+/* Events of earlier steps wait, which the worker cannot know of. */
+bool run_has_unseen(const engine_run *run);
 void tx_flush_buffer(engine_run *run);
 /* Drops what is buffered, here and in items: the run closes. */
 void tx_drop_buffer(engine_run *run);
@@ -188,6 +193,15 @@ void run_force_terminate(engine_run *run, span reason, span details);
 /* Ends a run whose history has outgrown the limits. */
 void run_check_limits(engine_run *run, engine_step *st);
 
+/* --- reset_points.c --- */
+
+/* This build of the worker has completed a task. */
+void reset_point_note(engine_run *run, int64_t completed_id, span checksum, span build_id);
+/* Of the chain up to this run. */
+pb_ResetPoints *reset_points_all(const engine_run *run, arena *a);
+/* What was set and upserted, and what is known of the builds of workers. */
+pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
+
 /* --- start.c --- */
 
 /* The run that follows this one (continue-as-new, retry) in the same transaction. */
@@ -195,6 +209,7 @@ typedef struct follow_args {
   int32_t initiator;
   int32_t attempt;
   int64_t backoff_ns;
+  const pb_Duration *shown_backoff; /* as event 1 says it */
   span workflow_type, input, last_completion_result;
   pb_TaskQueue *task_queue;
   int64_t run_timeout_ns, task_timeout_ns;

@@ -24,14 +24,13 @@ static void push(arena *a, tx_events *l, pb_HistoryEvent *ev) {
 void tx_append(engine_run *run, pb_HistoryEvent *ev) {
   ASSERT(!run->start_unwritten);
   ev->event_id = run->state.next_event_id++;
-  /* The original numbers tasks per shard from 2^20; clients only see that it grows. */
-  ev->task_id = (1 << 20) + ev->event_id;
+  ev->task_id = history_task_id(ev->event_id);
   push(run->tx.arena, &run->tx.events, ev);
 }
 
 void tx_buffer(engine_run *run, pb_HistoryEvent *ev) { push(run->tx.arena, &run->tx.buffered, ev); }
 
-static bool has_live_item(const engine_run *run) {
+bool run_has_unseen(const engine_run *run) {
   LIST_FOR_EACH (n, &run->buffered) {
     if (!CONTAINER_OF(n, engine_item, buffered)->deleted) return true;
   }
@@ -39,7 +38,7 @@ static bool has_live_item(const engine_run *run) {
 }
 
 bool run_has_buffered(const engine_run *run) {
-  return run->tx.buffered.n > 0 || has_live_item(run);
+  return run->tx.buffered.n > 0 || run_has_unseen(run);
 }
 
 /* Events that end an activity are written last, so that everything else keeps its order of

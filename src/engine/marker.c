@@ -50,6 +50,29 @@ static bool is_nil(const pb_Payload *p) {
   return span_eq(p->data, SPAN("null")) || (p->metadata.n == 0 && p->data.n == 0);
 }
 
+static void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes) {
+  arena *a = run->tx.arena;
+  const pb_SearchAttributes *old = run->state.search_attributes;
+  if (!old) old = run->info->started->search_attributes;
+  pb_SearchAttributes *merged = pb_new(a, SearchAttributes);
+  size_t most = (old ? old->indexed_fields.n : 0) + changes->indexed_fields.n;
+  merged->indexed_fields.v = arena_array(a, pb_SearchAttributes_IndexedFieldsEntry *, most + 1);
+  for (size_t i = 0; old && i < old->indexed_fields.n; i++) {
+    bool replaced = false;
+    for (size_t k = 0; k < changes->indexed_fields.n; k++) {
+      replaced =
+          replaced || span_eq(changes->indexed_fields.v[k]->key, old->indexed_fields.v[i]->key);
+    }
+    if (!replaced) merged->indexed_fields.v[merged->indexed_fields.n++] = old->indexed_fields.v[i];
+  }
+  for (size_t k = 0; k < changes->indexed_fields.n; k++) {
+    if (!is_nil(changes->indexed_fields.v[k]->value)) {
+      merged->indexed_fields.v[merged->indexed_fields.n++] = changes->indexed_fields.v[k];
+    }
+  }
+  run->state.search_attributes = merged;
+}
+
 static void merge_memo(engine_run *run, const pb_Memo *changes) {
   arena *a = run->tx.arena;
   const pb_Memo *old = run->state.memo;
@@ -130,6 +153,7 @@ err *command_upsert_search_attributes(command_ctx *c, const pb_Command *cmd) {
         UpsertWorkflowSearchAttributesEventAttributes);
   attrs->workflow_task_completed_event_id = c->completed_event_id;
   attrs->search_attributes = in->search_attributes;
+  merge_search_attributes(run, in->search_attributes);
   tx_append(run, ev);
   return NULL;
 }

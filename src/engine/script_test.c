@@ -195,9 +195,25 @@ static bool run_script(const options *o, const char *name) {
   return same;
 }
 
-static int is_script(const struct dirent *d) {
-  size_t n = strlen(d->d_name);
-  return n > 4 && strcmp(d->d_name + n - 4, ".txt") == 0;
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names of the folder's scripts, in order. */
+static const char **scripts(const char *folder, arena *a, int *ret_n) {
+  enum { MOST_SCRIPTS = 1000 };
+  const char **names = arena_array(a, const char *, MOST_SCRIPTS);
+  DIR *d = opendir(folder);
+  *ret_n = 0;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    size_t n = strlen(e->d_name);
+    if (n < 5 || strcmp(e->d_name + n - 4, ".txt") != 0) continue;
+    ASSERT(*ret_n < MOST_SCRIPTS);
+    names[(*ret_n)++] = arena_printf(a, "%s", e->d_name);
+  }
+  if (d) (void)closedir(d);
+  if (*ret_n) qsort(names, (size_t)*ret_n, sizeof *names, by_name);
+  return names;
 }
 
 int main(int argc, char **argv) {
@@ -214,13 +230,11 @@ int main(int argc, char **argv) {
   }
   for (int i = 0; i < named; i++, run++) failed += !run_script(&o, argv[2 + i]);
   if (named) return failed != 0;
-  struct dirent **names;
-  int n = scandir(o.dir, &names, is_script, alphasort);
-  for (int i = 0; i < n; i++, run++) {
-    failed += !run_script(&o, names[i]->d_name);
-    free(names[i]);
-  }
-  if (n >= 0) free(names);
+  arena a = ARENA_INIT;
+  int n;
+  const char **names = scripts(o.dir, &a, &n);
+  for (; run < n; run++) failed += !run_script(&o, names[run]);
+  arena_release(&a);
   printf("%d passed, %d failed\n", run - failed, failed);
   return failed || run == 0;
 }

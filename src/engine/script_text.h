@@ -3,7 +3,7 @@
  * Reading: text_set(d, msg, "retry_policy.maximum_attempts", "3") makes the messages on the way.
  * Values, besides numbers, names of enums and plain text:
  *   10s 300ms 1m 2h      durations
- *   a  ["a",2]           payloads: each element as JSON; null: the payload that means nothing
+ *   a  ["a",2]           payloads: each element as JSON; nothing: an empty payload
  *   blob*2097153  x*1001 that many bytes: a binary payload, or text
  *   "Type: message"      a failure of an application; "!Type: ..." is not retryable
  * A message that has a name is set by it (activity_type=Act); a repeated field grows by one; the

@@ -80,7 +80,7 @@ void text_add_enum(buf *out, const pb_enum *e, int32_t number) {
 static void add_payload(buf *out, const pb_Payload *p) {
   for (size_t i = 0; i < p->metadata.n; i++) {
     span encoding = p->metadata.v[i]->value;
-    if (span_eq(encoding, SPAN("binary/null"))) buf_adds(out, "null");
+    if (span_eq(encoding, SPAN("binary/null"))) buf_adds(out, "nothing");
   }
   if (p->data.n > LONGEST_TEXT) {
     text_add_span(out, p->data);

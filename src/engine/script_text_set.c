@@ -73,12 +73,13 @@ static pb_Payload *payload_of(span v, arena *a) {
   entry->value = SPAN("json/plain");
   p->metadata.v = arena_array(a, pb_Payload_MetadataEntry *, 1);
   p->metadata.v[p->metadata.n++] = entry;
-  if (span_eq(v, SPAN("null"))) {
+  if (span_eq(v, SPAN("nothing"))) {
     entry->value = SPAN("binary/null");
   } else if (span_starts_with(v, SPAN("blob*"))) {
     entry->value = SPAN("binary/plain");
     p->data = repeated_text(arena_spanf(a, "x*%.*s", SPAN_ARG(span_of(v.p + 5, v.n - 5))), a);
-  } else if (number_of(v, &number) || (v.n && (v.p[0] == '{' || v.p[0] == '"'))) {
+  } else if (number_of(v, &number) || span_eq(v, SPAN("null")) ||
+             (v.n && (v.p[0] == '{' || v.p[0] == '"'))) {
     p->data = arena_dup(a, v);
   } else {
     p->data = arena_spanf(a, "\"%.*s\"", SPAN_ARG(v));

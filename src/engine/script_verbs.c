@@ -25,6 +25,10 @@ static span option(const script_line *line, const char *name, span otherwise) {
   return otherwise;
 }
 
+static long long number(world *w, span text) {
+  return strtoll(arena_cstr(&w->arena, text), NULL, 10);
+}
+
 static bool has_word(const script_line *line, const char *word) {
   for (size_t i = 1; i < line->n; i++) {
     if (span_eq(line->words[i], span_cstr(word))) return true;
@@ -148,10 +152,10 @@ static const char *do_poll(world *w, const script_line *line) {
   err *e = engine_wft_start(world_run(w), st, &p, &t);
   if (!e) {
     give_wft(w, &t, has_word(line, "whole"));
-    keep_wft(w, &t, option(line, "recorded", SPAN_NONE));
     world_keep_token(w, option(line, "as", SPAN("wft")), t.token);
   }
   world_end(w, e);
+  if (!e) keep_wft(w, &t, option(line, "recorded", SPAN_NONE));
   return NULL;
 }
 
@@ -402,7 +406,7 @@ static span stored_history(world *w, int64_t run, int64_t from_id) {
 /* recorded LABEL [run=N] [first]: the history is that of the recording's step. */
 static const char *do_recorded(world *w, const script_line *line) {
   if (line->n < 2) return "recorded as what?";
-  size_t run = (size_t)atoll(arena_cstr(&w->arena, option(line, "run", SPAN("0"))));
+  size_t run = (size_t)number(w, option(line, "run", SPAN("0")));
   if (run > w->n_runs) return "no such run";
   engine_run *of = run ? w->runs[run - 1] : world_run(w);
   /* Nobody is shown a history that lacks a start. */
@@ -437,7 +441,7 @@ static const char *do_limits(world *w, const script_line *line) {
   for (size_t i = 1; i < line->n; i++) {
     span name, value;
     if (!halves(line->words[i], &name, &value)) return "limits takes name=value";
-    long long v = atoll(arena_cstr(&w->arena, value));
+    long long v = number(w, value);
 #define LIMIT(field) \
   if (span_eq(name, SPAN(#field))) l->field = (__typeof__(l->field))v
     LIMIT(blob_bytes);
@@ -462,7 +466,7 @@ static const char *do_take(world *w, const script_line *line) {
   if (line->n < 2) return "take whom?";
   span id = line->words[1];
   const engine_item *it = item_by_name(world_run(w), PB_ITEM_KIND_ACTIVITY, id);
-  int64_t scheduled_id = it ? it->id : atoll(arena_cstr(&w->arena, id));
+  int64_t scheduled_id = it ? it->id : number(w, id);
   pb_WorkerVersionCapabilities version = {.build_id = option(line, "build_id", SPAN_NONE)};
   engine_poller p = {.identity = option(line, "identity", SPAN("worker")),
                      .request_id = option(line, "request_id", world_poll_id(w)),

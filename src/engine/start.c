@@ -170,10 +170,14 @@ static void copy_chain(arena *a, const engine_run *run, const follow_args *args,
   s->continued_execution_run_id = run->info->run_id;
   s->original_execution_run_id = args->run_id;
   s->first_execution_run_id = old->first_execution_run_id;
-  s->first_workflow_task_backoff = pb_duration_new(a, f->backoff_ns);
+  s->prev_auto_reset_points = reset_points_all(run, a);
+  s->first_workflow_task_backoff = (pb_Duration *)args->shown_backoff;
   s->workflow_execution_timeout = old->workflow_execution_timeout;
   s->workflow_execution_expiration_time = old->workflow_execution_expiration_time;
-  s->workflow_run_timeout = args->run_timeout_ns ? pb_duration_new(a, args->run_timeout_ns) : NULL;
+  s->workflow_run_timeout = pb_duration_new(a, args->run_timeout_ns);
+  if (!args->run_timeout_ns && args->initiator == PB_CONTINUE_AS_NEW_INITIATOR_RETRY) {
+    s->workflow_run_timeout = NULL;
+  }
   s->workflow_task_timeout = pb_duration_new(a, args->task_timeout_ns);
   s->cron_schedule = old->cron_schedule;
   s->workflow_id = run->info->workflow_id;

@@ -61,7 +61,15 @@ void tx_begin(engine_run *run, engine_step *st) {
                  .saved_queued = run->wft_queued,
                  .saved_unwritten = run->start_unwritten,
                  .first_event_id = run->state.next_event_id,
+                 .first_task = st->n_tasks,
+                 .first_row = st->n_rows,
                  .active = true};
+}
+
+/* Of what is pending: an item deleted in this step does not count. */
+static void count(engine_run *run, const engine_item *it, int by) {
+  if (it->kind == PB_ITEM_KIND_ACTIVITY) run->activities += by;
+  if (it->kind == PB_ITEM_KIND_TIMER) run->timers += by;
 }
 
 static void item_unlink(engine_run *run, engine_item *it) {
@@ -69,8 +77,7 @@ static void item_unlink(engine_run *run, engine_item *it) {
   if (it->by_name.hash) hmap_remove(&run->by_name, &it->by_name);
   heap_remove(&run->due, &it->due_node);
   list_remove(&it->buffered);
-  if (it->kind == PB_ITEM_KIND_ACTIVITY) run->activities--;
-  if (it->kind == PB_ITEM_KIND_TIMER) run->timers--;
+  if (!it->deleted) count(run, it, -1);
 }
 
 static void item_free(engine_run *run, engine_item *it) {
@@ -84,6 +91,7 @@ static void items_forget(engine_run *run) {
   engine_item *next;
   for (engine_item *it = run->tx.touched; it; it = next) {
     next = it->next_touched;
+    if (it->deleted) count(run, it, 1);
     it->touched = it->deleted = false;
     it->edit = NULL;
     if (!it->msg) {
@@ -97,8 +105,17 @@ static void items_forget(engine_run *run) {
   run->tx.touched = NULL;
 }
 
+/* Effects of the transaction are taken back. */
+static void effects_forget(tx *t) {
+  engine_step *st = t->st;
+  if (st->n_rows) engine_rows_release(st->rows + t->first_row, st->n_rows - t->first_row);
+  st->n_rows = t->first_row;
+  st->n_tasks = t->first_task;
+}
+
 void tx_rollback(engine_run *run) {
   items_forget(run);
+  effects_forget(&run->tx);
   run->state = run->tx.saved;
   run->wft_queued = run->tx.saved_queued;
   run->start_unwritten = run->tx.saved_unwritten;
@@ -130,8 +147,7 @@ static engine_item *item_link(engine_run *run, int64_t id, int32_t kind, span na
   it->kind = kind;
   hmap_insert(&run->by_id, &it->by_id, hash_u64((uint64_t)id));
   if (name.p) hmap_insert(&run->by_name, &it->by_name, name_hash(run, kind, name));
-  if (kind == PB_ITEM_KIND_ACTIVITY) run->activities++;
-  if (kind == PB_ITEM_KIND_TIMER) run->timers++;
+  count(run, it, 1);
   if (kind == PB_ITEM_KIND_BUFFERED) list_push_back(&run->buffered, &it->buffered);
   run->memory_bytes += (int64_t)sizeof *it;
   return it;
@@ -195,6 +211,7 @@ void item_set_due(engine_run *run, engine_item *it, int64_t due_ns, store_queued
 
 void item_delete(engine_run *run, engine_item *it) {
   touch(run, it);
+  if (!it->deleted) count(run, it, -1);
   it->deleted = true;
 }
 
@@ -323,6 +340,20 @@ static bool run_row_changed(const engine_run *run) {
          memcmp(&t->saved_queued, &run->wft_queued, sizeof t->saved_queued) != 0;
 }
 
+/* A task that was offered and then cancelled in the same step is not offered. */
+static void tasks_keep_ready(engine_run *run) {
+  engine_step *st = run->tx.st;
+  size_t n = run->tx.first_task;
+  for (size_t i = n; i < st->n_tasks; i++) {
+    const engine_task *t = &st->tasks[i];
+    const engine_item *it = NULL;
+    if (t->kind == ENGINE_ACTIVITY_TASK) it = item_by_id(run, t->id, PB_ITEM_KIND_ACTIVITY);
+    int64_t seq = t->kind == ENGINE_WORKFLOW_TASK ? run->wft_queued.seq : it ? it->queued.seq : 0;
+    if (seq == t->queued.seq) st->tasks[n++] = *t;
+  }
+  st->n_tasks = n;
+}
+
 void tx_finish(engine_run *run) {
   tx *t = &run->tx;
   ASSERT(t->active);
@@ -336,6 +367,7 @@ void tx_finish(engine_run *run) {
     run->state.state_transitions++;
     run_row_write(run);
   }
+  tasks_keep_ready(run);
   t->active = false;
 }
 

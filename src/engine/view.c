@@ -20,7 +20,7 @@ void engine_look(const engine_run *run, engine_view *v) {
                      .close_event_batch_id = s->close_event_batch_id,
                      .completed_wfts = s->completed_wfts,
                      .last_completed_started_id = s->last_completed_started_id,
-                     .wft_pending = s->wft_scheduled_id != 0,
+                     .wft_pending = run_is_open(run) && s->wft_scheduled_id != 0,
                      .wft_started = s->wft_started_id != 0,
                      .backoff = s->first_backoff_until != 0,
                      .backoff_until_ns = s->first_backoff_until,
@@ -89,8 +89,8 @@ static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) 
   w->history_size_bytes = s->history_bytes;
   w->state_transition_count = s->state_transitions;
   w->memo = s->memo ? s->memo : pb_new(a, Memo);
-  w->search_attributes = pb_new(a, SearchAttributes);
-  w->auto_reset_points = pb_new(a, ResetPoints);
+  w->search_attributes = search_attributes_all(run, a);
+  w->auto_reset_points = reset_points_all(run, a);
   w->task_queue = i->started->task_queue->name;
   w->most_recent_worker_version_stamp = s->worker_version;
   w->first_run_id = i->started->first_execution_run_id;
@@ -152,7 +152,12 @@ static pb_ActivityOptions *describe_options(const activity *act, arena *a) {
   o->schedule_to_start_timeout = s->schedule_to_start_timeout;
   o->start_to_close_timeout = s->start_to_close_timeout;
   o->heartbeat_timeout = s->heartbeat_timeout;
-  o->retry_policy = s->retry_policy;
+  if (s->retry_policy) {
+    /* The original leaves the list out here. */
+    o->retry_policy = pb_new(a, RetryPolicy);
+    *o->retry_policy = *s->retry_policy;
+    o->retry_policy->non_retryable_error_types.n = 0;
+  }
   o->priority = s->priority;
   return o;
 }

@@ -210,6 +210,11 @@ void wft_write_transient(engine_run *run) {
   run->state.wft_written = true;
 }
 
+static void number_event(pb_HistoryEvent *ev, int64_t id, bool will_be_written) {
+  ev->event_id = id;
+  if (will_be_written) ev->task_id = history_task_id(id);
+}
+
 /* Events of the pending task that are not in history, with the ids they would get. */
 static span unwritten_events(const engine_run *run, arena *a) {
   const pb_store_RunState *s = &run->state;
@@ -221,11 +226,11 @@ static span unwritten_events(const engine_run *run, arena *a) {
   h.events.v = v;
   if (!s->wft_written) {
     v[h.events.n] = scheduled_event(&view, false);
-    v[h.events.n++]->event_id = s->wft_scheduled_id;
+    number_event(v[h.events.n++], s->wft_scheduled_id, false);
   }
   if (s->wft_started_id && (run->start_unwritten || !s->wft_written)) {
     v[h.events.n] = started_event(&view);
-    v[h.events.n++]->event_id = s->wft_started_id;
+    number_event(v[h.events.n++], s->wft_started_id, s->wft_written);
   }
   return h.events.n ? PB_ENCODE(History, &h, a) : SPAN_NONE;
 }
@@ -234,7 +239,10 @@ span engine_transient_events(const engine_run *run, arena *a) {
   if (!wft_is_transient(run) || run->state.wft_scheduled_id != run->state.next_event_id) {
     return SPAN_NONE;
   }
-  return unwritten_events(run, a);
+  /* Only the worker itself is shown its name there. */
+  engine_run view = *run;
+  view.state.wft_identity = SPAN_NONE;
+  return unwritten_events(&view, a);
 }
 
 void wft_fill(engine_run *run, arena *a, bool sticky, engine_wft *ret) {
@@ -356,6 +364,7 @@ void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span 
   s->last_wft_failed_cause = cause;
   s->last_wft_timeout_type = 0;
   s->last_wft_failure = (pb_Failure *)failure;
+  s->close_attempted = cause == PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
   next_attempt(run);
 }
 
@@ -373,6 +382,7 @@ static void timed_out(engine_run *run, int32_t type) {
   s->last_wft_failed_cause = 0;
   s->last_wft_timeout_type = type;
   s->last_wft_failure = NULL;
+  s->close_attempted = false;
   next_attempt(run);
 }
 
