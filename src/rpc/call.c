@@ -7,8 +7,7 @@
 enum {
   PREFIX_BYTES = 5,       /* flag and length before a message */
   CALL_BASE_BYTES = 1024, /* what a call costs by itself, the HTTP/2 library's part included */
-  POOL_CALLS = 64,
-  POOL_BUF_BYTES = 4096, /* a larger buffer is not kept for the next call */
+  POOL_BUF_BYTES = 4096,  /* a larger buffer is not kept for the next call */
   POOL_ARENA_BYTES = 4096,
   SCRATCH_BYTES = 1024 * 1024,
 };
@@ -16,16 +15,7 @@ enum {
 /* --- life --- */
 
 rpc_call *rpc_call_new(rpc_core *core, rpc_conn *conn, int32_t stream_id) {
-  rpc_call *c;
-  list_node *n = list_pop_front(&core->free_calls);
-  if (n) {
-    core->n_free_calls--;
-    c = CONTAINER_OF(n, rpc_call, node);
-    rpc_call kept = {.mem = c->mem, .in = c->in, .plain = c->plain, .out = c->out};
-    *c = kept;
-  } else {
-    c = mem_new(rpc_call);
-  }
+  rpc_call *c = mem_new(rpc_call);
   c->core = core;
   c->conn = conn;
   c->stream_id = stream_id;
@@ -33,6 +23,7 @@ rpc_call *rpc_call_new(rpc_core *core, rpc_conn *conn, int32_t stream_id) {
   c->http_status = 200;
   c->begin_ns = conn->last_read_ns;
   c->entry = &core->entries[core->n_entries - 1];
+  if (core->n_spare) c->m = core->spare[--core->n_spare];
   core->n_calls++;
   conn->n_calls++;
   conn->requests++;
@@ -47,7 +38,7 @@ static void hold(rpc_call *c, size_t bytes) {
 }
 
 void rpc_call_account(rpc_call *c) {
-  hold(c, CALL_BASE_BYTES + c->mem.total_bytes + c->in.cap + c->plain.cap + c->out.cap);
+  hold(c, CALL_BASE_BYTES + c->m.arena.total_bytes + c->m.in.cap + c->m.plain.cap + c->m.out.cap);
 }
 
 static void trim_buf(buf *b) {
@@ -59,10 +50,10 @@ static void trim_buf(buf *b) {
 static void forget_request(rpc_call *c) {
   c->headers = NULL;
   c->request = NULL;
-  if (c->mem.total_bytes > POOL_ARENA_BYTES) arena_release(&c->mem);
-  arena_reset(&c->mem);
-  trim_buf(&c->in);
-  trim_buf(&c->plain);
+  if (c->m.arena.total_bytes > POOL_ARENA_BYTES) arena_release(&c->m.arena);
+  arena_reset(&c->m.arena);
+  trim_buf(&c->m.in);
+  trim_buf(&c->m.plain);
 }
 
 static void detach(rpc_call *c) {
@@ -75,11 +66,23 @@ static void detach(rpc_call *c) {
   c->conn = NULL;
 }
 
-static void release_memory(rpc_call *c) {
-  arena_release(&c->mem);
-  buf_release(&c->in);
-  buf_release(&c->plain);
-  buf_release(&c->out);
+void rpc_memory_release(rpc_memory *m) {
+  arena_release(&m->arena);
+  buf_release(&m->in);
+  buf_release(&m->plain);
+  buf_release(&m->out);
+}
+
+static void give_memory_back(rpc_call *c) {
+  rpc_core *core = c->core;
+  forget_request(c);
+  trim_buf(&c->m.out);
+  if (c->m.arena.blocks && core->n_spare < RPC_SPARE_MEMORIES) {
+    core->spare[core->n_spare++] = c->m;
+    c->m = (rpc_memory){0};
+  } else {
+    rpc_memory_release(&c->m);
+  }
 }
 
 void rpc_call_free(rpc_call *c) {
@@ -87,25 +90,9 @@ void rpc_call_free(rpc_call *c) {
   detach(c);
   hold(c, 0);
   if (core->dispatching == c) core->dispatching = NULL;
-  if (core->n_free_calls < POOL_CALLS) {
-    forget_request(c);
-    trim_buf(&c->out);
-    list_push_front(&core->free_calls, &c->node);
-    core->n_free_calls++;
-  } else {
-    release_memory(c);
-    mem_free(c);
-  }
+  give_memory_back(c);
+  mem_free(c);
   if (--core->n_calls == 0 && core->on_no_calls) core->on_no_calls(core);
-}
-
-void rpc_call_pool_release(rpc_core *core) {
-  for (list_node *n; (n = list_pop_front(&core->free_calls));) {
-    rpc_call *c = CONTAINER_OF(n, rpc_call, node);
-    release_memory(c);
-    mem_free(c);
-  }
-  core->n_free_calls = 0;
 }
 
 /* --- figures --- */
@@ -135,7 +122,7 @@ static void refuse_large_headers(rpc_call *c) {
 void rpc_call_header(rpc_call *c, span name, span value) {
   c->header_bytes += name.n + value.n + 32; /* as HTTP/2 counts */
   if (c->header_bytes > c->core->limits.max_header_bytes) return;
-  rpc_header_line *h = arena_alloc(&c->mem, sizeof *h + name.n + value.n);
+  rpc_header_line *h = arena_alloc(&c->m.arena, sizeof *h + name.n + value.n);
   uint8_t *text = (uint8_t *)(h + 1);
   memcpy(text, name.p, name.n);
   if (value.n) memcpy(text + name.n, value.p, value.n);
@@ -248,7 +235,7 @@ void rpc_call_headers_done(rpc_call *c) {
 }
 
 static uint32_t message_bytes(const rpc_call *c) {
-  const uint8_t *p = c->in.p;
+  const uint8_t *p = c->m.in.p;
   return (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
 }
 
@@ -261,10 +248,10 @@ static err *check_prefix(rpc_call *c, arena *a) {
 
 /* Appends from *part until the frame is `size` bytes long. False: more is needed. */
 static bool fill(rpc_call *c, size_t size, span *part) {
-  size_t n = MIN(size - c->in.n, part->n);
-  buf_add(&c->in, span_of(part->p, n));
+  size_t n = MIN(size - c->m.in.n, part->n);
+  buf_add(&c->m.in, span_of(part->p, n));
   *part = span_of(part->p + n, part->n - n);
-  return c->in.n == size;
+  return c->m.in.n == size;
 }
 
 static void run(rpc_call *c);
@@ -276,7 +263,7 @@ void rpc_call_body(rpc_call *c, span part) {
   arena a = ARENA_INIT;
   const err *e = NULL;
   bool complete = false;
-  if (c->in.n >= PREFIX_BYTES || fill(c, PREFIX_BYTES, &part)) {
+  if (c->m.in.n >= PREFIX_BYTES || fill(c, PREFIX_BYTES, &part)) {
     e = check_prefix(c, &a);
     complete = !e && fill(c, PREFIX_BYTES + message_bytes(c), &part);
   }
@@ -294,14 +281,14 @@ void rpc_call_body_done(rpc_call *c) {
   c->end_of_request = true;
   if (c->stage != CALL_RECEIVING) return;
   arena a = ARENA_INIT;
-  bool begun = c->in.n > PREFIX_BYTES;
+  bool begun = c->m.in.n > PREFIX_BYTES;
   rpc_fail(c, ERR(&a, UNKNOWN, "%s", begun ? "unexpected EOF" : "EOF"));
   arena_release(&a);
 }
 
 static err *inflate_message(rpc_call *c, span frame, arena *a, span *ret_message) {
   size_t max = c->core->limits.max_message_bytes;
-  grpc_inflate_result r = grpc_gzip_inflate(c->core->gzip, frame, max, &c->plain);
+  grpc_inflate_result r = grpc_gzip_inflate(c->core->gzip, frame, max, &c->m.plain);
   rpc_call_account(c);
   if (r == INFLATE_TOO_LARGE) {
     return ERR(a, RESOURCE_EXHAUSTED,
@@ -310,18 +297,18 @@ static err *inflate_message(rpc_call *c, span frame, arena *a, span *ret_message
   if (r == INFLATE_CORRUPT) {
     return ERR(a, INTERNAL, "grpc: failed to decompress the message: invalid gzip data");
   }
-  *ret_message = buf_span(&c->plain);
+  *ret_message = buf_span(&c->m.plain);
   return NULL;
 }
 
 static err *open_message(rpc_call *c, arena *a, span *ret_message) {
-  span body = span_of(c->in.p + PREFIX_BYTES, c->in.n - PREFIX_BYTES);
-  if (c->in.p[0] == 0) {
+  span body = span_of(c->m.in.p + PREFIX_BYTES, c->m.in.n - PREFIX_BYTES);
+  if (c->m.in.p[0] == 0) {
     *ret_message = body;
     return NULL;
   }
-  if (c->in.p[0] != 1) {
-    return ERR(a, INTERNAL, "grpc: received unexpected payload format %d", c->in.p[0]);
+  if (c->m.in.p[0] != 1) {
+    return ERR(a, INTERNAL, "grpc: received unexpected payload format %d", c->m.in.p[0]);
   }
   if (!span_eq(rpc_header(c, "grpc-encoding"), SPAN("gzip"))) {
     return ERR(a, INTERNAL, "grpc: compressed flag set with identity or empty encoding");
@@ -333,12 +320,12 @@ static err *open_message(rpc_call *c, arena *a, span *ret_message) {
 static err *decode(rpc_call *c, span message, arena *a) {
   const pb_desc *type = c->entry->method->request;
   if (!type) {
-    span *raw = arena_new(&c->mem, span);
+    span *raw = arena_new(&c->m.arena, span);
     *raw = message;
     c->request = raw;
     return NULL;
   }
-  const err *e = pb_decode(type, message, &c->mem, &c->request);
+  const err *e = pb_decode(type, message, &c->m.arena, &c->request);
   if (!e) return NULL;
   return ERR_WRAP(a, INTERNAL, e, "grpc: error unmarshalling request: %s", e->what);
 }
@@ -372,7 +359,11 @@ static void run(rpc_call *c) {
 /* --- the handler's side --- */
 
 const void *rpc_request(const rpc_call *c) { return c->request; }
-arena *rpc_arena(rpc_call *c) { return &c->mem; }
+arena *rpc_arena(rpc_call *c) {
+  rpc_core *core = c->core;
+  if (!c->m.arena.blocks && !c->m.in.p && core->n_spare) c->m = core->spare[--core->n_spare];
+  return &c->m.arena;
+}
 const rpc_method *rpc_call_method(const rpc_call *c) { return c->entry->method; }
 int64_t rpc_deadline_ns(const rpc_call *c) { return c->deadline_ns; }
 bool rpc_gone(const rpc_call *c) { return !c->conn; }
@@ -395,9 +386,7 @@ void rpc_on_gone(rpc_call *c, void (*fn)(rpc_call *c, void *arg), void *arg) {
 }
 
 void rpc_park(rpc_call *c) {
-  c->headers = NULL;
-  c->request = NULL;
-  release_memory(c);
+  give_memory_back(c);
   rpc_call_account(c);
 }
 
@@ -440,12 +429,12 @@ static bool compress_answer(rpc_call *c) {
   buf_clear(scratch);
   (void)buf_reserve(scratch, PREFIX_BYTES);
   scratch->n = PREFIX_BYTES;
-  grpc_gzip_deflate(c->core->gzip, span_of(c->out.p + PREFIX_BYTES, c->out.n - PREFIX_BYTES),
+  grpc_gzip_deflate(c->core->gzip, span_of(c->m.out.p + PREFIX_BYTES, c->m.out.n - PREFIX_BYTES),
                     scratch);
-  bool smaller = scratch->n < c->out.n;
+  bool smaller = scratch->n < c->m.out.n;
   if (smaller) {
-    buf plain = c->out;
-    c->out = *scratch;
+    buf plain = c->m.out;
+    c->m.out = *scratch;
     *scratch = plain;
   }
   if (scratch->cap > SCRATCH_BYTES) buf_release(scratch);
@@ -458,18 +447,18 @@ void rpc_reply(rpc_call *c, const void *msg) {
     return;
   }
   ASSERT(c->stage == CALL_OPEN);
-  buf_clear(&c->out);
-  (void)buf_reserve(&c->out, PREFIX_BYTES);
-  c->out.n = PREFIX_BYTES;
+  buf_clear(&c->m.out);
+  (void)buf_reserve(&c->m.out, PREFIX_BYTES);
+  c->m.out.n = PREFIX_BYTES;
   const pb_desc *type = c->entry->method->response;
   if (type) {
-    pb_encode(type, msg, &c->out);
+    pb_encode(type, msg, &c->m.out);
   } else {
-    buf_add(&c->out, *(const span *)msg);
+    buf_add(&c->m.out, *(const span *)msg);
   }
-  bool gzip = c->accepts_gzip && c->out.n - PREFIX_BYTES > c->core->limits.gzip_answer_bytes;
+  bool gzip = c->accepts_gzip && c->m.out.n - PREFIX_BYTES > c->core->limits.gzip_answer_bytes;
   if (gzip) gzip = compress_answer(c);
-  write_prefix(&c->out, gzip);
+  write_prefix(&c->m.out, gzip);
   answered(c, ERR_OK);
   rpc_conn_send_message(c->conn, c, gzip);
 }

@@ -67,7 +67,6 @@ void rpc_core_init(rpc_core *core, const rpc_limits *limits, const rpc_service *
   heap_init(&core->deadlines);
   list_init(&core->conns);
   list_init(&core->dirty);
-  list_init(&core->free_calls);
   core->gzip = grpc_gzip_new();
   core->options = h2_server_options();
   core->callbacks = h2_server_callbacks();
@@ -76,7 +75,7 @@ void rpc_core_init(rpc_core *core, const rpc_limits *limits, const rpc_service *
 
 void rpc_core_release(rpc_core *core) {
   ASSERT(core->n_calls == 0 && core->n_conns == 0);
-  rpc_call_pool_release(core);
+  while (core->n_spare) rpc_memory_release(&core->spare[--core->n_spare]);
   for (size_t i = 0; i < core->n_entries; i++) mem_free((void *)(uintptr_t)core->entries[i].path.p);
   mem_free(core->entries);
   mem_free(core->method_stats);

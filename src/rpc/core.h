@@ -33,6 +33,17 @@ typedef struct rpc_header_line {
   span name, value;
 } rpc_header_line;
 
+/* What a call needs while it is worked on. Kept for the next call, since most calls need little and
+ * the allocator would be busy with blocks of this size. */
+typedef struct rpc_memory {
+  arena arena;
+  buf in;    /* the request's frame as it arrived */
+  buf plain; /* the message inflated */
+  buf out;   /* the answer's frame */
+} rpc_memory;
+
+enum { RPC_SPARE_MEMORIES = 64 };
+
 typedef enum rpc_call_stage {
   CALL_RECEIVING, /* the request is not complete */
   CALL_OPEN,      /* the handler has it */
@@ -48,10 +59,7 @@ struct rpc_call {
   void *request;
   void (*on_gone)(rpc_call *c, void *arg);
   void *on_gone_arg;
-  arena mem;
-  buf in;    /* the request's frame as it arrived */
-  buf plain; /* the message inflated */
-  buf out;   /* the answer's frame */
+  rpc_memory m;
   size_t out_sent;
   rpc_header_line *headers;
   size_t header_bytes;
@@ -100,8 +108,10 @@ struct rpc_core {
   rpc_stats totals;
   heap deadlines;
   uint64_t next_tie;
-  list conns, dirty, free_calls;
-  size_t n_conns, n_calls, n_free_calls;
+  list conns, dirty;
+  size_t n_conns, n_calls;
+  rpc_memory spare[RPC_SPARE_MEMORIES];
+  size_t n_spare;
   size_t held_bytes;
   grpc_gzip *gzip;
   buf scratch;
@@ -150,7 +160,7 @@ void rpc_conn_set_stage(rpc_conn *c, rpc_call *call, rpc_call_stage stage, int64
 
 /* --- call.c: one call --- */
 
-void rpc_call_pool_release(rpc_core *core);
+void rpc_memory_release(rpc_memory *m);
 rpc_call *rpc_call_new(rpc_core *core, rpc_conn *conn, int32_t stream_id);
 void rpc_call_free(rpc_call *c);
 /* One line of the request's headers. */

@@ -226,10 +226,10 @@ static ssize_t read_answer(nghttp2_session *h2, int32_t stream_id, uint8_t *out,
                            uint32_t *flags, nghttp2_data_source *source, void *arg) {
   rpc_call *call = call_of(arg, stream_id);
   if (!call) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  size_t n = MIN(room, call->out.n - call->out_sent);
-  memcpy(out, call->out.p + call->out_sent, n);
+  size_t n = MIN(room, call->m.out.n - call->out_sent);
+  memcpy(out, call->m.out.p + call->out_sent, n);
   call->out_sent += n;
-  if (call->out_sent == call->out.n) {
+  if (call->out_sent == call->m.out.n) {
     nghttp2_nv trailer = grpc_status(ERR_OK);
     *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     (void)nghttp2_submit_trailer(h2, stream_id, &trailer, 1);
@@ -240,7 +240,7 @@ static ssize_t read_answer(nghttp2_session *h2, int32_t stream_id, uint8_t *out,
 /* Large answers share the connection instead of holding up the small ones behind them. */
 static void let_others_pass(rpc_conn *c, const rpc_call *call) {
   const nghttp2_extpri background = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY + 1, .inc = 1};
-  if (call->out.n < LARGE_ANSWER_BYTES) return;
+  if (call->m.out.n < LARGE_ANSWER_BYTES) return;
   (void)nghttp2_session_change_extpri_stream_priority(c->h2, call->stream_id, &background, 1);
 }
 
