@@ -19,7 +19,7 @@ static err *check_sequence(arena *a, const pb_RespondWorkflowTaskCompletedReques
   const char *names = "";
   for (size_t i = 0; i < r->commands.n; i++) {
     names = arena_printf(a, "%s%s%s", names, i ? ", " : "",
-                        command_find(r->commands.v[i]->command_type)->name);
+                         command_find(r->commands.v[i]->command_type)->name);
   }
   return ERR(a, INVALID_ARGUMENT,
              "invalid command sequence: [%s], command %s must be the last command.", names,

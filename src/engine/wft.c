@@ -137,7 +137,7 @@ static void make_normal_if_stale(engine_run *run) {
 static pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c) {
   if (!c || !c->build_id.n) return NULL;
   pb_WorkerVersionStamp *v = pb_new(a, WorkerVersionStamp);
-  v->build_id = c->build_id;
+  v->build_id = arena_dup(a, c->build_id);
   v->use_versioning = c->use_versioning;
   return v;
 }

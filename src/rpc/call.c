@@ -31,7 +31,7 @@ rpc_call *rpc_call_new(rpc_core *core, rpc_conn *conn, int32_t stream_id) {
   c->stream_id = stream_id;
   c->deadline_ns = INT64_MAX;
   c->http_status = 200;
-  c->begin_ns = core->clock_ns();
+  c->begin_ns = conn->last_read_ns;
   c->entry = &core->entries[core->n_entries - 1];
   core->n_calls++;
   conn->n_calls++;
@@ -110,13 +110,13 @@ void rpc_call_pool_release(rpc_core *core) {
 
 /* --- figures --- */
 
-static void count(rpc_call *c, err_code code) {
+static void count(rpc_call *c, err_code code, int64_t now_ns) {
   rpc_method_stats *s = c->entry->stats;
   s->calls++;
   s->by_code[code]++;
   if (code != ERR_OK) s->errors++;
   if (c->entry->method && c->entry->method->long_poll) return;
-  uint64_t ns = (uint64_t)MAX(c->core->clock_ns() - c->begin_ns, INT64_C(0));
+  uint64_t ns = (uint64_t)MAX(now_ns - c->begin_ns, INT64_C(0));
   s->latency_ns_total += ns;
   size_t bucket = 0;
   while (bucket + 1 < ARRAY_LEN(s->latency_buckets) && ns >> bucket >= 16000) bucket++;
@@ -403,7 +403,7 @@ void rpc_park(rpc_call *c) {
 
 void rpc_call_gone(rpc_call *c, err_code code) {
   bool owed = c->stage == CALL_OPEN;
-  if (c->stage != CALL_SENDING) count(c, code);
+  if (c->stage != CALL_SENDING) count(c, code, c->core->clock_ns());
   detach(c);
   if (!owed) {
     rpc_call_free(c);
@@ -418,13 +418,14 @@ void rpc_call_gone(rpc_call *c, err_code code) {
 static void answered(rpc_call *c, err_code code) {
   ASSERT(c->stage != CALL_SENDING);
   rpc_core *core = c->core;
-  count(c, code);
+  int64_t now_ns = core->clock_ns();
+  count(c, code, now_ns);
   c->on_gone = NULL;
   if (core->dispatching == c) core->dispatching = NULL;
   heap_remove(&core->deadlines, &c->by_deadline);
   forget_request(c);
   rpc_call_account(c);
-  rpc_conn_set_stage(c->conn, c, CALL_SENDING, core->clock_ns());
+  rpc_conn_set_stage(c->conn, c, CALL_SENDING, now_ns);
 }
 
 static void write_prefix(buf *frame, bool gzip) {

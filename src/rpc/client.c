@@ -58,7 +58,9 @@ struct rpc_client {
   int64_t armed_ns;
   uint64_t next_tie;
   buf in, plain, out, cipher, pending;
-  bool connected, writing, dirty, broken, freed;
+  bool connected, writing, dirty, freed;
+  bool refused; /* the server takes no new calls */
+  bool broken;  /* the connection is gone */
 };
 
 /* --- the end of a call --- */
@@ -147,6 +149,17 @@ static client_call *call_of(nghttp2_session *h2, int32_t id) {
   return nghttp2_session_get_stream_user_data(h2, id);
 }
 
+/* Also a call whose headers wait for a free stream, of which the library knows no data. */
+static client_call *find_call(rpc_client *cl, int32_t id) {
+  client_call *c = call_of(cl->h2, id);
+  if (c) return c;
+  LIST_FOR_EACH (n, &cl->calls) {
+    c = CONTAINER_OF(n, client_call, node);
+    if (c->stream_id == id) return c;
+  }
+  return NULL;
+}
+
 static int number(span s) {
   int v = 0;
   for (size_t i = 0; i < s.n && i < 4; i++) v = v * 10 + (s.p[i] - '0');
@@ -187,6 +200,8 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
 }
 
 static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *arg) {
+  rpc_client *cl = arg;
+  if (frame->hd.type == NGHTTP2_GOAWAY) cl->refused = true;
   if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
       (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)) {
     return 0;
@@ -217,6 +232,14 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t code, void 
   return 0;
 }
 
+/* Headers that could not leave: the server said GOAWAY meanwhile. */
+static int on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, int code, void *arg) {
+  if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+  client_call *c = find_call(arg, frame->hd.stream_id);
+  if (c) fail(c, ERR_UNAVAILABLE, "the server is shutting down");
+  return 0;
+}
+
 static ssize_t read_request(nghttp2_session *h2, int32_t id, uint8_t *out, size_t room,
                             uint32_t *flags, nghttp2_data_source *source, void *arg) {
   client_call *c = call_of(h2, id);
@@ -235,6 +258,7 @@ static void open_session(rpc_client *cl) {
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
   nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
   nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
   nghttp2_option *options = h2_client_options();
   if (nghttp2_session_client_new3(&cl->h2, cb, cl, options, h2_mem()) != 0) PANIC("out of memory");
   nghttp2_option_del(options);
@@ -316,10 +340,11 @@ uint64_t rpc_client_call(rpc_client *cl, const char *path, span request, int64_t
   c->fn = fn;
   c->arg = arg;
   frame_request(c, request, gzip);
-  if (!cl->broken) c->stream_id = submit(c, path, timeout_ms, gzip);
+  if (!cl->broken && !cl->refused) c->stream_id = submit(c, path, timeout_ms, gzip);
   if (c->stream_id <= 0) {
     c->stream_id = 0;
-    fail(c, ERR_UNAVAILABLE, "the connection is closed");
+    fail(c, ERR_UNAVAILABLE,
+         cl->broken ? "the connection is closed" : "the server is shutting down");
     return 0;
   }
   if (timeout_ms > 0) {
@@ -333,7 +358,7 @@ uint64_t rpc_client_call(rpc_client *cl, const char *path, span request, int64_t
 
 void rpc_client_cancel(rpc_client *cl, uint64_t call) {
   if (!call || cl->broken) return;
-  client_call *c = call_of(cl->h2, (int32_t)call);
+  client_call *c = find_call(cl, (int32_t)call);
   if (!c) return;
   reset_stream(cl, c->stream_id);
   fail(c, ERR_CANCELLED, "cancelled by the caller");

@@ -29,7 +29,10 @@ MUST_USE err *rpc_client_new(uv_loop_t *loop, const char *ip, int port, const rp
                              arena *a, rpc_client **ret_client);
 /* Ends every open call with CANCELLED. The memory is freed when the loop has run once more. */
 void rpc_client_free(rpc_client *c);
-/* `path`: "/package.Service/Method"; request bytes are copied. timeout_ms 0: no deadline.
+/* Calls beyond the number of streams that the server allows wait for one to end. `fn` is called
+ * before this returns if the connection is lost already.
+ *
+ * `path`: "/package.Service/Method"; request bytes are copied. timeout_ms 0: no deadline.
  * gzip: compress the request as official SDKs do. Returns an id for rpc_client_cancel. */
 uint64_t rpc_client_call(rpc_client *c, const char *path, span request, int64_t timeout_ms,
                          bool gzip, rpc_client_fn *fn, void *arg);

@@ -18,7 +18,7 @@ const rpc_limits rpc_default_limits = {
     .answer_ns = 60 * NS_PER_SEC,
     .keepalive_ns = 60 * NS_PER_SEC,
     .keepalive_timeout_ns = 20 * NS_PER_SEC,
-    .gzip_answer_bytes = 1024,
+    .gzip_answer_bytes = 8 * 1024, /* 2 KiB would cost 11 us: as much as four whole calls */
 };
 
 static span method_path(const rpc_service *s, const rpc_method *m) {

@@ -57,7 +57,7 @@ grpc_inflate_result grpc_gzip_inflate(grpc_gzip *g, span in, size_t max_bytes, b
     size_t room = MIN(guess, max_bytes + 1 - (out->n - start));
     z->next_out = buf_reserve(out, room);
     z->avail_out = (uInt)room;
-    int rc = inflate(z, Z_NO_FLUSH);
+    int rc = inflate(z, Z_FINISH); /* spares a copy into zlib's window if the room suffices */
     out->n += room - z->avail_out;
     if (out->n - start > max_bytes) return INFLATE_TOO_LARGE;
     if (rc == Z_STREAM_END) {
@@ -66,7 +66,7 @@ grpc_inflate_result grpc_gzip_inflate(grpc_gzip *g, span in, size_t max_bytes, b
       if (inflateReset(z) != Z_OK) return INFLATE_CORRUPT;
       continue;
     }
-    if (rc != Z_OK || (z->avail_in == 0 && z->avail_out > 0)) return INFLATE_CORRUPT;
+    if ((rc != Z_OK && rc != Z_BUF_ERROR) || z->avail_out > 0) return INFLATE_CORRUPT;
     guess = MAX(out->n - start, (size_t)64);
   }
 }

@@ -6,6 +6,9 @@
  * A call belongs to its handler until rpc_reply or rpc_fail is called, exactly once, at any later
  * time: also when the client has gone meanwhile (the answer is then dropped). A handler that waits
  * registers rpc_on_gone to hear of that at once.
+ *
+ * Answers leave from a uv_prepare handle: answer from any callback of the loop except another
+ * prepare handle's.
  */
 #ifndef PERDURE_RPC_RPC_H
 #define PERDURE_RPC_RPC_H

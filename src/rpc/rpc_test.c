@@ -117,6 +117,42 @@ TEST(cancel_ends_a_parked_call_at_once) {
   world_free(w);
 }
 
+TEST(cancel_before_anything_was_sent) {
+  world *w = world_new(NULL, NULL, NULL);
+  answer a = {.w = w}, b;
+  uint64_t id =
+      rpc_client_call(w->client, "/test.Service/Park", SPAN(""), 60000, false, world_keep, &a);
+  rpc_client_cancel(w->client, id);
+  assert_true(a.done);
+  assert_int_equal(a.code, ERR_CANCELLED);
+  world_ask(w, "Echo", SPAN("x"), false, &b);
+  assert_int_equal(b.code, ERR_OK);
+  assert_int_equal(w->n_parked, 0);
+  answer_release(&b);
+  world_free(w);
+}
+
+TEST(calls_wait_for_a_free_stream) {
+  rpc_limits limits = rpc_default_limits;
+  limits.max_streams = 10;
+  world *w = world_new(&limits, NULL, NULL);
+  enum { N = 500 };
+  answer *a = arena_array(&w->mem, answer, N), first;
+  world_ask(w, "Echo", SPAN(""), false, &first); /* the server has told its limit */
+  for (int i = 0; i < N; i++) {
+    a[i].w = w;
+    uint64_t id =
+        rpc_client_call(w->client, "/test.Service/Echo", SPAN("x"), 5000, false, world_keep, &a[i]);
+    if (i % 10 == 9) rpc_client_cancel(w->client, id);
+  }
+  for (int i = 0; i < N; i++) {
+    world_run_until(w, &a[i].done);
+    assert_int_equal(a[i].code, i % 10 == 9 ? ERR_CANCELLED : ERR_OK);
+    answer_release(&a[i]);
+  }
+  world_free(w);
+}
+
 TEST(a_lost_connection_ends_its_calls) {
   world *w = world_new(NULL, NULL, NULL);
   answer a[3];
@@ -229,6 +265,9 @@ TEST(drain_lets_calls_end) {
   world_run_ms(w, 300);
   assert_false(w->drained);
   assert_false(a.done);
+  answer refused;
+  world_ask(w, "Echo", SPAN(""), false, &refused);
+  assert_int_equal(refused.code, ERR_UNAVAILABLE);
   world_unpark(w, 0, SPAN("last"));
   world_run_until(w, &w->drained);
   world_run_until(w, &a.done);
@@ -325,6 +364,8 @@ int main(void) {
       cmocka_unit_test(unknown_methods_get_the_sentences_of_grpc_go),
       cmocka_unit_test(a_deadline_ends_the_call_on_both_sides),
       cmocka_unit_test(cancel_ends_a_parked_call_at_once),
+      cmocka_unit_test(cancel_before_anything_was_sent),
+      cmocka_unit_test(calls_wait_for_a_free_stream),
       cmocka_unit_test(a_lost_connection_ends_its_calls),
       cmocka_unit_test(a_parked_call_is_answered_later),
       cmocka_unit_test(calls_of_one_connection_do_not_wait_for_each_other),

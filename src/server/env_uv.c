@@ -124,8 +124,10 @@ void env_uv_init(env_uv *e, uv_loop_t *loop) {
   e->async.data = e->timer.data = e;
 }
 
+/* A task may close the env: the mutex is needed until the task has returned. */
+static void on_closed(uv_handle_t *handle) { uv_mutex_destroy(&((env_uv *)handle->data)->mutex); }
+
 void env_uv_close(env_uv *e) {
-  uv_close((uv_handle_t *)&e->async, NULL);
+  uv_close((uv_handle_t *)&e->async, on_closed);
   uv_close((uv_handle_t *)&e->timer, NULL);
-  uv_mutex_destroy(&e->mutex);
 }

@@ -2,18 +2,19 @@
  *
  * Everything is asynchronous: a call returns at once and its callback runs later through env.post
  * on the owner's thread. Loads see what was committed before they were asked for. The caller may
- * have one commit under way and any number of loads. Backings: sqlite.c (a file) and memory.c (the
+ * have one commit under way and any number of loads. Backings: sqlite.h (a file) and memory.h (the
  * simulator's model).
  *
  * Rows. A run has an integer key (RUN_KEY_BITS), given out by the shard and carried inside its run
  * id. Everything that belongs to a run is keyed by (run << ROW_ID_BITS | id), so that a run's rows
  * lie together and need no second index:
  *
- *   run      one per run: due, queue order, immutable `info` and mutable `state` (RunInfo,
- * RunState) item     one per pending activity, timer, ...: id, kind, due, queue order, blob history
- * one per event batch: id is the first event's id, blob an encoded History current  (namespace,
- * workflow id) -> the newest run attempt  one per attempt of an activity, kept beside history (id =
- * scheduled event id) named    small cluster-wide records by name: namespaces, task queues, keys
+ * - run: one per run: due, queue order, immutable `info` and mutable `state` (RunInfo, RunState)
+ * - item: one per pending activity, timer, ...: id, kind, due, queue order, blob
+ * - history: one per event batch: id is the first event's id, blob an encoded History
+ * - current: (namespace, workflow id) -> the newest run
+ * - attempt: one per attempt of an activity, kept beside history (id = scheduled event id)
+ * - named: small cluster-wide records by name: namespaces, task queues, keys
  *
  * `due_ns` (0: none) and `queue` (0: none) are indexed: they are how timers and tasks are found
  * after a restart. Blobs are messages of perdure.store.v1; the store does not look inside.
@@ -37,15 +38,16 @@ typedef struct store_queued {
 } store_queued;
 
 typedef enum store_row_kind {
-  ROW_RUN_INSERT, /* run, ns, workflow_id, status, due_ns, queued, info, blob (state) */
-  ROW_RUN_UPDATE, /* run, status, due_ns, queued, blob (state) */
-  ROW_RUN_DELETE, /* run: removes every row of the run, and `current` if it points at it */
-  ROW_ITEM_PUT,   /* run, id, item_kind, due_ns, queued, blob */
-  ROW_ITEM_DELETE,
-  ROW_HISTORY_ADD, /* run, id (first event id), blob */
-  ROW_CURRENT_PUT, /* ns, workflow_id, run; see `expected_run` */
-  ROW_ATTEMPT_PUT, /* run, id (scheduled event id), attempt, blob */
-  ROW_NAMED_PUT,   /* name, blob */
+  ROW_RUN_INSERT,     /* run, ns, workflow_id, status, due_ns, queued, info, blob (state) */
+  ROW_RUN_UPDATE,     /* run, status, due_ns, queued, blob (state); the run must exist */
+  ROW_RUN_DELETE,     /* run: removes every row of the run, and `current` if it points at it */
+  ROW_ITEM_PUT,       /* run, id, item_kind, due_ns, queued, blob */
+  ROW_ITEM_DELETE,    /* run, id; of no item: nothing happens */
+  ROW_HISTORY_ADD,    /* run, id (first event id), blob; the row must be new */
+  ROW_CURRENT_PUT,    /* ns, workflow_id, run; see `expected_run`. At most one in a step. */
+  ROW_ATTEMPT_PUT,    /* run, id (scheduled event id), attempt, blob */
+  ROW_ATTEMPT_DELETE, /* run, id, attempt */
+  ROW_NAMED_PUT,      /* name, blob */
   ROW_NAMED_DELETE,
 } store_row_kind;
 
@@ -69,7 +71,7 @@ typedef enum store_status {
 } store_status;
 
 /* Rows that are written together or not at all. Within a batch, a step whose run had an earlier
- * step refused is refused too. */
+ * step refused or failed gets the same status without being tried. */
 typedef struct store_step {
   struct store_step *next;
   int64_t run;
@@ -94,12 +96,13 @@ typedef struct store_load {
   enum {
     LOAD_RUN,      /* run -> found, row, rows[] = items */
     LOAD_CURRENT,  /* ns, workflow_id -> found, run; then as LOAD_RUN */
-    LOAD_HISTORY,  /* run, from_id, until_id, max_bytes -> rows[] (id, blob); the first row is the
-                      batch that holds from_id */
+    LOAD_HISTORY,  /* run, from_id, until_id (exclusive; 0: to the end), max_bytes (0: no bound) ->
+                      rows[] (id, blob), at least one if there is one; the first row is the batch
+                      that holds from_id; `more` */
     LOAD_DUE,      /* until_ns, after_due_ns, after_key, limit -> rows[] (run, id, due_ns) by due,
                       id 0 is the run row itself; `more` */
     LOAD_QUEUE,    /* queued (position to start after), limit -> rows[] (run, id, queued); `more` */
-    LOAD_ATTEMPTS, /* run, id -> rows[] (attempt, blob) */
+    LOAD_ATTEMPTS, /* run, id (0: of every activity) -> rows[] (id, attempt, blob) */
     LOAD_NAMED,    /* name = prefix -> rows[] (name, blob) by name */
   } kind;
   int64_t run, id, ns, from_id, until_id, until_ns, after_due_ns, after_key;
@@ -107,10 +110,10 @@ typedef struct store_load {
   store_queued queued;
   size_t limit, max_bytes;
   /* results */
-  arena arena; /* holds row structs and names; blobs are references the caller drops */
-  err *error;  /* NULL, or why nothing was read */
-  bool found, more;
-  store_row row; /* the run row of LOAD_RUN / LOAD_CURRENT */
+  arena arena;      /* holds row structs and names; blobs are references the caller drops */
+  err *error;       /* NULL, or why nothing was read */
+  bool found, more; /* more: limit or max_bytes ended the answer, not the rows */
+  store_row row;    /* the run row of LOAD_RUN / LOAD_CURRENT */
   store_row *rows;
   size_t n_rows;
 } store_load;
@@ -118,6 +121,7 @@ typedef struct store_load {
 typedef struct store_stats {
   uint64_t commits, steps, rows, syncs, loads;
   uint64_t commit_ns_total; /* from commit call to durable */
+  uint64_t checkpoints;
   uint64_t wal_bytes, file_bytes;
 } store_stats;
 
@@ -129,10 +133,10 @@ struct store {
   /* Starts writing; the batch belongs to the store until its task runs. One at a time. */
   void (*commit)(store *s, store_batch *b);
   void (*load)(store *s, store_load *l);
-  /* Largest run key and seq ever written, known when open returned. */
+  /* No run key and no seq that was ever written is larger. Set by open, not kept up to date. */
   int64_t last_run_key, last_seq;
   void (*stats)(store *s, store_stats *ret_stats);
-  /* Waits for the commit under way, checkpoints, closes. No callback runs after it. */
+  /* Finishes what is under way (its tasks are posted when this returns), checkpoints, closes. */
   void (*close)(store *s);
 };
 

@@ -29,6 +29,10 @@ class SameAs:
     path: tuple
 
 
+class Absent:
+    """Nothing at all."""
+
+
 @dataclass(frozen=True)
 class Difference:
     scenario: str
@@ -45,6 +49,8 @@ UNCUT = (
     "the original keeps 4 KiB of the failure of an attempt that is retried, without its details;"
     " here a failure is kept and shown whole"
 )
+NOT_BUILT = "said only of what is built: a client may rely on it"
+CAPABILITIES = {"eager_workflow_start": True, "worker_poll_complete_on_shutdown": True}
 FINAL_FAILURE = SameAs(("history", 6, "activity_task_failed_event_attributes", "failure"))
 
 DIFFERENCES = [
@@ -66,6 +72,24 @@ DIFFERENCES = [
         FINAL_FAILURE,
         UNCUT,
     ),
+    *[
+        Difference("server_system_info", ("system info", "capabilities", name), Absent, NOT_BUILT)
+        for name in (
+            "supports_schedules",
+            "count_group_by_execution_status",
+            "nexus",
+            "server_scaled_deployments",
+        )
+    ],
+    *[
+        Difference("server_namespace", (label, "namespace_info", *path), value, NOT_BUILT)
+        for label in ("by name", "by id")
+        for path, value in (
+            (("capabilities",), CAPABILITIES),
+            (("supports_schedules",), Absent),
+            (("limits", "workflow_task_completion_size_limit_error"), Absent),
+        )
+    ],
 ]
 
 
@@ -85,5 +109,9 @@ def ours(scenario, steps):
         new = entry.ours
         if isinstance(new, SameAs):
             new = copy.deepcopy(_at(record, new.path))
-        _at(record, entry.path[:-1])[entry.path[-1]] = new
+        container = _at(record, entry.path[:-1])
+        if new is Absent:
+            del container[entry.path[-1]]
+        else:
+            container[entry.path[-1]] = new
     return [[label, record[label]] for label, _ in steps]

@@ -37,8 +37,6 @@ def _raw_text(text, rule):
         return _ids(text)
     if rule.kind == "payload":
         return base64.b64encode(_ids(text).encode()).decode() if MARK.search(text) else text
-    if rule.kind == "inexact" and (found := re.match(r"<up to (\d+)s>", text)):
-        return f"{int(found.group(1)) - 0.5}s"
     if rule.kind == "rounded" and (found := re.match(r"<about ([\d.]+)s>", text)):
         return f"{found.group(1)}s"
     return {"<time>": "2026-02-03T04:05:06.789Z", "<token>": "dG9rZW4="}.get(text, text)
@@ -132,9 +130,20 @@ class Recordings(unittest.TestCase):
         count = 0
         for name in self.scenarios:
             for label, value in recording.read(name):
-                count += self._alter_all(name, label, value)
+                if isinstance(value, list) and value and isinstance(value[0], dict):
+                    self._leave_out_items(name, label, value)
+                    count += sum(self._alter_all(name, label, item) for item in value)
+                else:
+                    count += self._alter_all(name, label, value)
         print(f"altered {count} fields", file=sys.stderr)
         self.assertGreater(count, 10_000)
+
+    def _leave_out_items(self, name, label, items):
+        expected = Normaliser(name).record([[label, raw_form(name, items, [label])]])
+        for i in range(len(items)):
+            raw = raw_form(name, items[:i] + items[i + 1 :], [label])
+            record = Normaliser(name).record([[label, raw]])
+            self.assertTrue(list(record_differences(expected, record)), f"{name}: {label} {i}")
 
     def _alter_all(self, name, label, value):
         raw = raw_form(name, value, [label])

@@ -27,11 +27,21 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture(scope="session")
-def server():
+def shared_server():
     with Server() as s:
         yield s
-        assert s.process.poll() is None, f"the server ended during the tests:\n{s.log()}"
         assert s.stop() == 0, f"the server did not end in order:\n{s.log()}"
+
+
+@pytest.fixture
+def server(shared_server):
+    """The shared server. A test that ends it fails, and the next one finds it running again."""
+    yield shared_server
+    code = shared_server.process.poll()
+    if code is not None:
+        said = shared_server.log()
+        shared_server.start()
+        pytest.fail(f"the server ended with code {code} during this test:\n{said}")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -194,8 +194,9 @@ def presence(m, f, kind):
         return 'PB_BY_HAS'
     if kind in (F.TYPE_MESSAGE, TYPE_RAW):
         return 'PB_BY_POINTER'
-    return {'span': 'PB_BY_LENGTH', 'bool': 'PB_BY_BYTE', 'double': 'PB_BY_WORD64',
-            'int64_t': 'PB_BY_WORD64', 'uint64_t': 'PB_BY_WORD64'}.get(C_TYPES[kind], 'PB_BY_WORD32')
+    by_type = {'span': 'PB_BY_LENGTH', 'bool': 'PB_BY_BYTE', 'double': 'PB_BY_WORD64',
+               'int64_t': 'PB_BY_WORD64', 'uint64_t': 'PB_BY_WORD64'}
+    return by_type.get(C_TYPES[kind], 'PB_BY_WORD32')
 
 
 def real_oneof(f):

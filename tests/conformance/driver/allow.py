@@ -7,8 +7,7 @@ keys of a map. Kinds:
   time      a time must be present, not equal
   token     opaque bytes must be present, not equal
   number    a number must be present, not equal
-  inexact   a duration that depends on the clock when it is no whole number of seconds: then
-            compared rounded up
+  remainder a duration that is no whole number of seconds depends on the clock: may be there
   rounded   a duration compared to a hundredth of a second
   payload   base64 whose decoded text holds UUIDs, treated as id
   opaque    anything must be present, not equal
@@ -93,8 +92,8 @@ RULES = [
     ),
     Rule(
         "first_workflow_task_backoff",
-        "inexact",
-        "what is left of the second that must lie between two runs",
+        "remainder",
+        "what is left of the second that must lie between two runs, if anything is",
     ),
     Rule("core_used_flags", "unordered", "the SDK writes them in no order", "sdk_*"),
     Rule("sdk_version", "opaque", "the version of the SDK under the driver", "sdk_*"),
@@ -111,6 +110,7 @@ RULES = [
     Rule("task_token", "token", TOKEN),
     Rule("next_page_token", "token", TOKEN),
     Rule("task_id", "number", "a counter of the server's own tasks"),
+    Rule("backlog_count_hint", "advice", "depends on how busy the queue is at that moment"),
     Rule("poller_scaling_decision", "advice", "depends on how busy the queue is at that moment"),
     Rule("history_size_bytes", "number", SIZE),
     Rule("state_transition_count", "number", "counts the original's internal transactions"),

@@ -4,6 +4,7 @@ import difflib
 import json
 
 GONE = "(absent)"
+MOST_SHOWN = 25
 
 
 def _is_history(value):
@@ -91,7 +92,9 @@ def _histories_side_by_side(expected, actual):
 def explain(expected, actual, found):
     """Readable lines for a list of differences."""
     yield from _histories_side_by_side(expected, actual)
-    for path, left, right in found:
+    for path, left, right in found[:MOST_SHOWN]:
         yield f"  {path}"
         yield f"    original: {_short(left)}"
         yield f"    here:     {_short(right)}"
+    if len(found) > MOST_SHOWN:
+        yield f"  … and {len(found) - MOST_SHOWN} more"

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import math
 import re
 
 from .allow import rule_for
@@ -29,6 +28,13 @@ def shortened(value):
     return f"{value[:80]}… ({len(value)} characters, sha256 {digest})"
 
 
+def leaves_out(rule, value):
+    """Whether a field is of no interest at all."""
+    if rule is None:
+        return False
+    return rule.kind == "advice" or (rule.kind == "remainder" and "." in value)
+
+
 class Normaliser:
     def __init__(self, scenario, names=()):
         self.scenario = scenario
@@ -44,9 +50,11 @@ class Normaliser:
             out = {}
             for key, item in value.items():
                 rule = rule_for(self.scenario, ".".join(path + [key]))
-                if rule is None or rule.kind != "advice":
+                if not leaves_out(rule, item):
                     name = self._key(self._text(key), path, place)
                     out[name] = self._value(item, path + [key], f"{place}.{name}")
+                else:
+                    self.used.add(rule)
             return out
         if isinstance(value, list):
             rule = rule_for(self.scenario, ".".join(path))
@@ -102,9 +110,8 @@ class Normaliser:
     def _spaces(self, value, place):
         return value.replace("\u00a0", " ")
 
-    def _inexact(self, value, place):
-        match = DURATION.match(value) if "." in value else None
-        return f"<up to {math.ceil(float(match.group(1)))}s>" if match else value
+    def _remainder(self, value, place):
+        return value
 
     def _rounded(self, value, place):
         match = DURATION.match(str(value))

@@ -9,7 +9,6 @@ from temporalio.api.common.v1 import grpc_status_pb2
 from temporalio.api.workflowservice.v1 import request_response_pb2 as messages
 
 WORKFLOW_SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
-LOCAL_DEADLINE = ("Deadline Exceeded", "Stream removed (Deadline Exceeded)")
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 
 
@@ -41,8 +40,10 @@ class RpcError(Exception):
     def __init__(self, error):
         self.code = error.code().name
         self.message = error.details() or ""
-        if self.message in LOCAL_DEADLINE:
-            self.message = "(the client's own deadline)"
+        if self.code == "CANCELLED" and self.message.startswith("Stream removed"):
+            self.code = "DEADLINE_EXCEEDED"  # the server reset the stream at the deadline
+        if self.code == "DEADLINE_EXCEEDED":
+            self.message = "(whichever deadline came first, the server's or the client's own)"
         self.details = []
         self.trailers = {}
         for key, value in error.trailing_metadata() or ():

@@ -15,7 +15,7 @@ from .rpc import RpcError, request_type, to_json
 from .values import payloads
 
 DEFAULT_TIMEOUT_S = 20
-POLL_TIMEOUT_S = 30
+POLL_TIMEOUT_S = 15  # tried twice
 
 
 class ScenarioFailed(Exception):

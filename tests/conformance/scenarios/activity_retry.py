@@ -113,6 +113,38 @@ def retry_backoff_grows(t):
 
 
 @scenario()
+def retry_interval_capped(t):
+    """Without a maximum the interval stops growing at a hundred times the first."""
+    t.start()
+    t.step(activity("a", t.queue, retry_policy=retry(0.01, 1000.0)))
+    for _ in range(2):
+        t.activity_failed(t.activity_task(), app_failure("again"))
+    t.describe()
+    t.terminate()
+
+
+@scenario()
+def retry_next_delay_zero(t):
+    """A delay of zero in the failure."""
+    t.start()
+    t.step(activity("a", t.queue, retry_policy=retry(60, 1)))
+    t.activity_failed(t.activity_task(), app_failure("now", next_retry_delay=secs(0)))
+    t.describe()
+    t.history()
+    t.terminate()
+
+
+@scenario()
+def retry_expires_by_run_timeout(t):
+    """The run timeout bounds schedule-to-close, and with it the retries."""
+    t.start(workflow_run_timeout=secs(20))
+    t.step(activity("a", t.queue, retry_policy=retry(30, 1)))
+    t.activity_failed(t.activity_task(), app_failure("first"))
+    t.step(done())
+    t.history()
+
+
+@scenario()
 def retry_short_backoff(t):
     """A backoff under a second: when the attempt really comes."""
     t.start()
@@ -288,10 +320,10 @@ def timeout_heartbeat_never(t):
 def heartbeat_keeps_alive(t):
     """Heartbeats within the timeout keep an activity alive beyond it."""
     t.start()
-    t.step(activity("a", t.queue, heartbeat_timeout=secs(2), retry_policy=once()))
+    t.step(activity("a", t.queue, heartbeat_timeout=secs(3), retry_policy=once()))
     task = t.activity_task()
     for i in range(4):
-        time.sleep(0.8)
+        time.sleep(1)
         t.heartbeat(task, i)
     t.activity_done(task)
     t.step(done())

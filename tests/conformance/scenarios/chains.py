@@ -3,6 +3,7 @@
 import time
 
 from driver.registry import scenario
+from driver.rpc import to_json
 from driver.values import (
     activity,
     app_failure,
@@ -17,18 +18,26 @@ from driver.values import (
 )
 
 
+CLOSED = (2, 3, 4, 21, 27, 28)  # event types that end a run
+
+
 def continue_as_new(**fields):
     return command("continue_as_new_workflow_execution", **fields)
 
 
 def _next_run(t, run_id, label="history of the next run"):
-    """Notes the history of the run after run_id and returns its id."""
+    """Notes the history of the run after run_id and returns its id.
+
+    Of a run that still goes on only the first event: the second comes with its first task.
+    """
     event = t.events(run_id)[-1]
     for name in ("continued_as_new", "failed", "timed_out", "completed"):
-        attributes = getattr(event, f"workflow_execution_{name}_event_attributes")
-        if attributes.new_execution_run_id:
-            t.history(attributes.new_execution_run_id, label)
-            return attributes.new_execution_run_id
+        following = getattr(event, f"workflow_execution_{name}_event_attributes")
+        if following.new_execution_run_id:
+            found = t.events(following.new_execution_run_id)
+            over = found[-1].event_type in CLOSED
+            t.note(label, [to_json(one) for one in (found if over else found[:1])])
+            return following.new_execution_run_id
     t.note(label, "there is none")
     return None
 
@@ -103,10 +112,12 @@ def continue_with_signal_waiting(t):
     task = t.task()
     t.signal("wait")
     t.complete(task, continue_as_new(), label="too early")
-    t.step(continue_as_new())
+    t.step(continue_as_new(backoff_start_interval=secs(3)))
     t.history(t.run)
+    following = _next_run(t, t.run)
     t.signal("to the new run")
-    _next_run(t, t.run)
+    t.step(done())
+    t.history(following, "history of the last run")
 
 
 @scenario()

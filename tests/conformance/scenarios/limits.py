@@ -27,7 +27,7 @@ def limit_pending_activities(t):
 @scenario()
 def limit_buffered_events(t):
     """More than a hundred events in the buffer fail the running workflow task."""
-    t.start()
+    t.start(workflow_task_timeout={"seconds": 60})
     task = t.task()
     for i in range(101):
         t.call("SignalWorkflowExecution", workflow_execution=t.execution(), signal_name=f"s{i}")

@@ -65,6 +65,7 @@ def _with_sdk(t, body, **worker_fields):
             activities=w.ACTIVITIES,
             workflow_runner=UnsandboxedWorkflowRunner(),
             identity="sdk-worker",
+            build_id="scripted-build",
             graceful_shutdown_timeout=timedelta(seconds=0),
             **worker_fields,
         )

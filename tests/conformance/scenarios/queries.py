@@ -209,6 +209,15 @@ def query_no_poller(t):
 
 
 @scenario()
+def query_no_poller_for_long(t):
+    """Nobody has polled for more than twenty seconds."""
+    t.start()
+    t.step(timer("t", 60))
+    time.sleep(20.5)
+    t.query(timeout=3)
+
+
+@scenario()
 def query_after_failed_tasks(t):
     """A workflow whose task keeps failing refuses queries."""
     t.start()
@@ -238,7 +247,7 @@ def query_with_details(t):
 def query_result_inconsistent(t):
     """Results for queries nobody asked, and a query result with failed type and no message."""
     t.start()
-    asked = t.later(t.query_call, "state")
+    asked = t.later(t.query_call, "state", timeout=5)
     time.sleep(0.5)
     task = t.poll_call()
     results = {"unasked": {"result_type": 1, "answer": payloads("x")}}

@@ -193,6 +193,21 @@ def start_delay_query(t):
 
 
 @scenario()
+def start_with_links(t):
+    """Links of a start are kept with the first event."""
+    link = {
+        "workflow_event": {
+            "namespace": "default",
+            "workflow_id": "other",
+            "run_id": "b1946ac9-2f5e-4e1a-9a3b-6a1d2c3e4f50",
+            "event_ref": {"event_id": 5, "event_type": 10},
+        }
+    }
+    t.start(links=[link])
+    t.history()
+
+
+@scenario()
 def start_eager(t):
     """The first workflow task comes with the answer to the start."""
     from driver.script import summary

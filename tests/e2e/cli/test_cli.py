@@ -51,12 +51,12 @@ class Wait:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def running_worker(server):
+def running_worker(shared_server):
     """A worker in a thread of its own: the tests block on the command line."""
     loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
     async def serve():
-        client = await Client.connect(server.address)
+        client = await Client.connect(shared_server.address)
         async with Worker(client, task_queue=QUEUE, workflows=[Shout, Wait], activities=[shout],
                           workflow_runner=UnsandboxedWorkflowRunner()):
             ready.set()

@@ -1,0 +1,21 @@
+/* script_verbs.h - the lines a test script may hold: one function per first word. */
+#ifndef PERDURE_ENGINE_SCRIPT_VERBS_H
+#define PERDURE_ENGINE_SCRIPT_VERBS_H
+
+#include "engine/script_world.h"
+
+enum { LINE_MOST_WORDS = 64 };
+
+/* One line, and the indented lines below it. */
+typedef struct script_line {
+  span words[LINE_MOST_WORDS];
+  size_t n;
+  struct script_line *subs;
+  size_t n_subs;
+} script_line;
+
+/* Does what the line says and writes down what happened. What is wrong with the line itself, or
+ * NULL. */
+const char *script_do(world *w, const script_line *line);
+
+#endif

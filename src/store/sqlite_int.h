@@ -1,0 +1,160 @@
+/* sqlite_int.h - the parts of the SQLite store, for its own files only.
+ *
+ *   sqlite.c         the store: two threads, their queues, close
+ *   sqlite_open.c    lock, checks of what is there, pragmas
+ *   sqlite_schema.c  tables and migrations
+ *   sqlite_write.c   batches and checkpoints
+ *   sqlite_read.c    loads
+ *   sqlite_vfs.c     SQLite's door to the disk: counts syncs, and dies of one that fails
+ */
+#ifndef PERDURE_STORE_SQLITE_INT_H
+#define PERDURE_STORE_SQLITE_INT_H
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "store/sqlite.h"
+
+enum {
+  SQLITE_STORE_APPLICATION_ID = 0x50445552, /* "PDUR" */
+  SQLITE_STORE_PAGE_BYTES = 4096,
+  SQLITE_STORE_SEQ_RESERVE = 65536, /* seqs that one write of high_water covers */
+};
+
+/* --- sqlite_vfs.c --- */
+
+typedef struct sqlite_vfs {
+  sqlite3_vfs vfs; /* registered under a name of its own */
+  sqlite3_vfs *base;
+  char name[32];
+  atomic_uint_fast64_t syncs;
+  void (*on_sync_failure)(void *arg);
+  void *on_sync_failure_arg;
+} sqlite_vfs;
+
+/* NULL when `base_name` is not registered. */
+sqlite_vfs *sqlite_vfs_new(const char *base_name, void (*on_sync_failure)(void *arg), void *arg);
+void sqlite_vfs_free(sqlite_vfs *v);
+
+/* Opens a file below SQLite. `flags` as for xOpen; `full_path` from sqlite3_create_filename when
+ * it is a main database. NULL if it cannot be opened. */
+sqlite3_file *sqlite_vfs_open_raw(sqlite_vfs *v, const char *full_path, int flags);
+void sqlite_vfs_close_raw(sqlite3_file *f);
+
+/* --- sqlite_write.c --- */
+
+typedef enum sqlite_write_stmt {
+  W_BEGIN,
+  W_COMMIT,
+  W_ROLLBACK,
+  W_RUN_INSERT,
+  W_RUN_UPDATE,
+  W_RUN_DELETE,
+  W_RUN_DELETE_CURRENT,
+  W_RUN_DELETE_ITEMS,
+  W_RUN_DELETE_HISTORY,
+  W_RUN_DELETE_ATTEMPTS,
+  W_HIGH_WATER_RUN,
+  W_HIGH_WATER_SEQ,
+  W_ITEM_PUT,
+  W_ITEM_DELETE,
+  W_HISTORY_ADD,
+  W_CURRENT_ADD,
+  W_CURRENT_MOVE,
+  W_CURRENT_GET,
+  W_ATTEMPT_PUT,
+  W_ATTEMPT_DELETE,
+  W_NAMED_PUT,
+  W_NAMED_DELETE,
+  W_COUNT,
+} sqlite_write_stmt;
+
+typedef struct sqlite_writer {
+  const char *path;
+  sqlite3 *db;
+  sqlite3_stmt *st[W_COUNT];
+  arena scratch;        /* of the batch at hand */
+  int64_t seq_reserved; /* high_water.seq, committed */
+  int64_t batch_seq;    /* largest seq of the transaction under way */
+  uint32_t wal_pages;   /* in the WAL after the last commit */
+  uint32_t backfilled;  /* of them, already in the main file */
+  uint64_t commits, steps, rows, checkpoints;
+} sqlite_writer;
+
+MUST_USE err *sqlite_writer_prepare(sqlite_writer *w, arena *a);
+void sqlite_writer_release(sqlite_writer *w);
+/* Sets the status of every step. */
+void sqlite_writer_apply(sqlite_writer *w, store_batch *b);
+/* Moves what it can from the WAL to the main file, without waiting for anyone. */
+void sqlite_writer_checkpoint(sqlite_writer *w);
+/* The same, and empties the WAL. No reader may be in a transaction. */
+void sqlite_writer_truncate_wal(sqlite_writer *w);
+
+/* --- sqlite_read.c --- */
+
+typedef enum sqlite_read_stmt {
+  R_BEGIN,
+  R_COMMIT,
+  R_RUN,
+  R_ITEMS,
+  R_CURRENT,
+  R_HISTORY,
+  R_DUE_RUNS,
+  R_DUE_ITEMS,
+  R_QUEUE_RUNS,
+  R_QUEUE_ITEMS,
+  R_ATTEMPTS,
+  R_NAMED,
+  R_COUNT,
+} sqlite_read_stmt;
+
+typedef struct sqlite_reader {
+  const char *path;
+  sqlite3 *db;
+  sqlite3_stmt *st[R_COUNT];
+  uint64_t loads;
+} sqlite_reader;
+
+MUST_USE err *sqlite_reader_prepare(sqlite_reader *r, arena *a);
+void sqlite_reader_release(sqlite_reader *r);
+/* Fills in the results, or l->error. */
+void sqlite_reader_load(sqlite_reader *r, store_load *l);
+
+/* --- sqlite_schema.c --- */
+
+/* A new, empty file gets the schema; an older one is migrated; anything else is an error. */
+MUST_USE err *sqlite_schema_check(sqlite3 *db, const char *path, arena *a);
+MUST_USE err *sqlite_schema_migrate(sqlite3 *db, const char *path, int64_t now_ns, arena *a);
+
+/* --- sqlite_open.c --- */
+
+typedef struct sqlite_file {
+  char *path;      /* full */
+  char *lock_path; /* NULL when there is no lock */
+  int lock_fd;
+  sqlite_vfs *vfs;
+  bool private_file;
+  bool has_names; /* a private file that is not yet unlinked */
+} sqlite_file;
+
+MUST_USE err *sqlite_file_open(sqlite_file *f, const store_sqlite_options *o, arena *a);
+/* Opens the connections: the writer first, since it recovers. */
+MUST_USE err *sqlite_file_connect(sqlite_file *f, const store_sqlite_options *o, int64_t now_ns,
+                                  sqlite_writer *w, sqlite_reader *r, arena *a);
+void sqlite_file_close(sqlite_file *f);
+
+/* --- shared --- */
+
+/* What SQLite's last error on this connection means for a person. */
+err *sqlite_error(arena *a, const char *where, sqlite3 *db, int rc, const char *path);
+#define SQLITE_ERROR_AT(a, db, rc, path) sqlite_error((a), HERE, (db), (rc), (path))
+
+MUST_USE err *sqlite_prepare_all(sqlite3 *db, const char *path, const char *const *sql, size_t n,
+                                 sqlite3_stmt **ret_stmts, arena *a);
+void sqlite_finalize_all(sqlite3_stmt **stmts, size_t n);
+MUST_USE err *sqlite_exec(sqlite3 *db, const char *path, const char *sql, arena *a);
+/* First column of the first row; 0 when there is none. */
+MUST_USE err *sqlite_get_int(sqlite3 *db, const char *path, const char *sql, int64_t *ret_value,
+                             arena *a);
+
+#endif

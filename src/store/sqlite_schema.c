@@ -1,0 +1,77 @@
+#include "store/sqlite_int.h"
+
+/* One entry per schema version, each applied once, in order, in one transaction with its mark.
+ * Never edit an entry that was released: add one. Why these tables: integer keys keep a run's rows
+ * together and let new ones be appended; with 16-byte keys in clustered tables the same work cost
+ * four times as much. */
+static const char *const migrations[] = {
+    "CREATE TABLE schema_change("
+    "  version INTEGER PRIMARY KEY, applied_ns INTEGER NOT NULL, library TEXT NOT NULL) STRICT;"
+    "CREATE TABLE run("
+    "  run INTEGER PRIMARY KEY, ns INTEGER NOT NULL, workflow_id TEXT NOT NULL,"
+    "  status INTEGER NOT NULL, due_ns INTEGER NOT NULL, queue INTEGER NOT NULL,"
+    "  priority INTEGER NOT NULL, seq INTEGER NOT NULL, info BLOB, state BLOB) STRICT;"
+    "CREATE INDEX run_due ON run(due_ns) WHERE due_ns > 0;"
+    "CREATE INDEX run_queue ON run(queue, priority, seq) WHERE queue > 0;"
+    "CREATE TABLE item("
+    "  key INTEGER PRIMARY KEY, kind INTEGER NOT NULL, due_ns INTEGER NOT NULL,"
+    "  queue INTEGER NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL, blob BLOB) STRICT;"
+    "CREATE INDEX item_due ON item(due_ns) WHERE due_ns > 0;"
+    "CREATE INDEX item_queue ON item(queue, priority, seq) WHERE queue > 0;"
+    "CREATE TABLE history(key INTEGER PRIMARY KEY, blob BLOB) STRICT;"
+    "CREATE TABLE current("
+    "  ns INTEGER NOT NULL, workflow_id TEXT NOT NULL, run INTEGER NOT NULL,"
+    "  PRIMARY KEY(ns, workflow_id)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE attempt(key INTEGER NOT NULL, attempt INTEGER NOT NULL, blob BLOB) STRICT;"
+    "CREATE UNIQUE INDEX attempt_key ON attempt(key, attempt);"
+    "CREATE TABLE named(name TEXT PRIMARY KEY, blob BLOB) STRICT, WITHOUT ROWID;"
+    /* Keys and seqs that rows no longer show: the largest deleted run, and a seq that no written
+     * one exceeds. */
+    "CREATE TABLE high_water("
+    "  id INTEGER PRIMARY KEY, deleted_run INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;"
+    "INSERT INTO high_water VALUES(1, 0, 0);",
+};
+
+int store_sqlite_schema_version(void) { return (int)ARRAY_LEN(migrations); }
+
+err *sqlite_schema_check(sqlite3 *db, const char *path, arena *a) {
+  int64_t application, version, tables;
+  TRY(sqlite_get_int(db, path, "PRAGMA application_id", &application, a));
+  TRY(sqlite_get_int(db, path, "PRAGMA user_version", &version, a));
+  TRY(sqlite_get_int(db, path, "SELECT count(*) FROM sqlite_schema", &tables, a));
+  bool empty = application == 0 && version == 0 && tables == 0;
+  if (application != SQLITE_STORE_APPLICATION_ID && !empty) {
+    return ERR(a, FAILED_PRECONDITION,
+               "%s is an SQLite database of another program; it was left as it is. Choose another "
+               "file name",
+               path);
+  }
+  if (version > store_sqlite_schema_version()) {
+    return ERR(a, FAILED_PRECONDITION,
+               "%s was written by a newer version of perdure (schema %lld, this program knows %d); "
+               "it was left as it is. Install the newer version, or choose another file",
+               path, (long long)version, store_sqlite_schema_version());
+  }
+  return NULL;
+}
+
+static err *migrate_one(sqlite3 *db, const char *path, int version, int64_t now_ns, arena *a) {
+  TRY(sqlite_exec(db, path, "BEGIN IMMEDIATE", a));
+  TRY(sqlite_exec(db, path, migrations[version - 1], a));
+  TRY(sqlite_exec(db, path,
+                  arena_printf(a,
+                               "INSERT INTO schema_change VALUES(%d, %lld, sqlite_version());"
+                               "PRAGMA user_version = %d; COMMIT",
+                               version, (long long)now_ns, version),
+                  a));
+  return NULL;
+}
+
+err *sqlite_schema_migrate(sqlite3 *db, const char *path, int64_t now_ns, arena *a) {
+  int64_t version;
+  TRY(sqlite_get_int(db, path, "PRAGMA user_version", &version, a));
+  for (int v = (int)version + 1; v <= store_sqlite_schema_version(); v++) {
+    TRY(migrate_one(db, path, v, now_ns, a));
+  }
+  return NULL;
+}
