@@ -109,9 +109,7 @@ static err *check_activity_name(ask *k, const activity_name *n) {
   }
   TRY(check_identity(&k->check, n->identity));
   if (n->workflow_id.n == 0) { /* would be an activity of its own; there are none */
-    err *e = ERR(k->arena, NOT_FOUND, "activity not found for ID: %.*s", SPAN_ARG(n->activity_id));
-    e->detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
-    return e;
+    return ERR(k->arena, NOT_FOUND, "activity not found for ID: %.*s", SPAN_ARG(n->activity_id));
   }
   if (check_execution(&k->check, &x)) {
     return ERR(k->arena, INVALID_ARGUMENT, "RunId is not valid UUID.");

@@ -143,6 +143,21 @@ static err *check_place(ask *k, const api_method *m) {
   return m->has_token ? check_token(k, token) : NULL;
 }
 
+/* Clients tell what is missing from other failures by the type of the detail. */
+static void fail(rpc_call *call, const err *e) {
+  err with_type = *e;
+  if (e->code == ERR_NOT_FOUND && !e->detail_type && rpc_call_method(call)->access != RPC_PUBLIC) {
+    with_type.detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
+  }
+  rpc_fail(call, &with_type);
+}
+
+static err *check_sender(ask *k) {
+  return check_client(
+      &k->check, rpc_header(k->call, "client-name"), rpc_header(k->call, "client-version"),
+      rpc_header(k->call, "supported-server-versions"), k->api->config.server_version);
+}
+
 static void handle(void *ctx, rpc_call *call) {
   api *a = ctx;
   const rpc_method *method = rpc_call_method(call);
@@ -152,19 +167,18 @@ static void handle(void *ctx, rpc_call *call) {
     rpc_fail(call, ERR(k.arena, CANCELLED, "the caller has gone"));
     return;
   }
+  k.check = (checker){.arena = k.arena, .limits = &a->config.limits, .random = &a->env->random};
   err *e = check_place(&k, m);
-  k.check = (checker){.arena = k.arena,
-                      .limits = &a->config.limits,
-                      .random = &a->env->random,
-                      .ns_name = k.ns ? k.ns->record->name : SPAN_NONE};
+  if (k.ns) k.check.ns_name = k.ns->record->name;
+  if (!e) e = check_sender(&k);
   if (!e) e = m->row->handle(&k);
-  if (e) rpc_fail(call, e);
+  if (e) fail(call, e);
 }
 
 static void op_done(shard_op *op, const err *e, const void *response) {
   api_op *o = CONTAINER_OF(op, api_op, op);
   if (e) {
-    rpc_fail(o->call, e);
+    fail(o->call, e);
   } else {
     rpc_reply(o->call, o->map ? o->map(op->arena, response, o->map_arg) : response);
   }

@@ -27,6 +27,20 @@ typedef struct checker {
   span ns_name;
 } checker;
 
+/* --- clients --- */
+
+typedef struct check_client_range {
+  const char *name, *versions;
+} check_client_range;
+
+extern const check_client_range check_clients[];
+extern const size_t check_client_count;
+
+/* What a client says of itself in the headers client-name, client-version and
+ * supported-server-versions. FAILED_PRECONDITION when the two do not go together. */
+MUST_USE err *check_client(const checker *k, span name, span client_version, span server_range,
+                           const char *server_version);
+
 /* --- parts --- */
 
 MUST_USE err *check_execution(const checker *k, const pb_WorkflowExecution *execution);

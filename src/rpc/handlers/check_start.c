@@ -90,6 +90,11 @@ static err *check_unbuilt(const checker *k, const pb_StartWorkflowExecutionReque
   if (s->cron_schedule.n) return unbuilt(k, "cron_schedule");
   if (s->completion_callbacks.n) return unbuilt(k, "completion_callbacks");
   if (s->versioning_override) return unbuilt(k, "versioning_override");
+  if (s->on_conflict_options &&
+      s->workflow_id_conflict_policy == PB_WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING) {
+    const pb_workflow_OnConflictOptions *o = s->on_conflict_options;
+    if (o->attach_request_id || o->attach_links) return unbuilt(k, "on_conflict_options");
+  }
   if (s->time_skipping_config) {
     return ERR(k->arena, UNIMPLEMENTED, "The Time-Skipping feature is not enabled for namespace.");
   }
@@ -104,26 +109,19 @@ static err *check_sizes(const checker *k, const pb_StartWorkflowExecutionRequest
   return NULL;
 }
 
-/* A null payload stands for "not there". */
-static bool is_null_payload(const pb_Payload *p) {
-  if (!p) return true;
-  for (size_t i = 0; i < p->metadata.n; i++) {
-    if (span_eq(p->metadata.v[i]->key, SPAN("encoding"))) {
-      return span_eq(p->metadata.v[i]->value, SPAN("binary/null"));
-    }
-  }
-  return false;
+/* Nothing, null and an empty list stand for "not there". */
+static bool is_nil(const pb_Payload *p) {
+  return !p || p->data.n == 0 || span_eq(p->data, SPAN("null")) || span_eq(p->data, SPAN("[]"));
 }
 
-static pb_Memo *memo_without_nulls(const checker *k, pb_Memo *memo) {
+static pb_Memo *memo_without_nils(const checker *k, const pb_Memo *memo) {
   if (!memo) return NULL;
   pb_Memo *out = pb_new(k->arena, Memo);
   out->fields.v = arena_array(k->arena, pb_Memo_FieldsEntry *, memo->fields.n);
   for (size_t i = 0; i < memo->fields.n; i++) {
-    if (is_null_payload(memo->fields.v[i]->value)) continue;
-    out->fields.v[out->fields.n++] = memo->fields.v[i];
+    if (!is_nil(memo->fields.v[i]->value)) out->fields.v[out->fields.n++] = memo->fields.v[i];
   }
-  return out->fields.n == memo->fields.n ? memo : out;
+  return out->fields.n ? out : NULL;
 }
 
 /* What is not limited becomes limited by what encloses it; only changed values are replaced, since
@@ -175,7 +173,7 @@ err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
   TRY(check_unbuilt(k, s));
   TRY(check_sizes(k, s));
   s->search_attributes = NULL;
-  s->memo = memo_without_nulls(k, s->memo);
+  s->memo = memo_without_nils(k, s->memo);
   resolve_timeouts(k, s);
   *ret_start = s;
   return NULL;
@@ -245,7 +243,7 @@ err *check_signal_with_start(const checker *k, const pb_SignalWithStartWorkflowE
   TRY(check_sizes(k, s));
   TRY(check_blob(k, r->signal_input.n));
   s->search_attributes = NULL;
-  s->memo = memo_without_nulls(k, s->memo);
+  s->memo = memo_without_nils(k, s->memo);
   resolve_timeouts(k, s);
 
   pb_SignalWithStartWorkflowExecutionRequest *request =

@@ -345,6 +345,57 @@ TEST(signal_with_start_has_sentences_of_its_own) {
   arena_release(&w.arena);
 }
 
+TEST(nothing_null_and_empty_lists_are_no_memo) {
+  static const char *const nothing[] = {"", "null", "[]"};
+  for (size_t i = 0; i < ARRAY_LEN(nothing); i++) {
+    world w;
+    pb_StartWorkflowExecutionRequest *s;
+    setup(&w);
+    memo(&w);
+    w.r->memo->fields.v[0]->value->data = span_cstr(nothing[i]);
+    assert_null(check_start(&w.k, w.r, &s));
+    assert_null(s->memo);
+    arena_release(&w.arena);
+  }
+}
+
+/* --- clients --- */
+
+TEST(clients_of_unsupported_versions_are_refused) {
+  static const struct {
+    const char *name, *version, *server_range, *sentence;
+  } cases[] = {
+      {"temporal-go", "1.30.0", "", NULL},
+      {"temporal-go", "1.30.0", ">=1.0.0 <2.0.0", NULL},
+      {"temporal-ui", "2.0.0-rc1", "", NULL},
+      {"temporal-python", "99.0.0", "", NULL},
+      {"temporal-java", "", "nonsense", NULL},
+      {"", "", ">2.0.0", NULL},
+      {"unheard-of", "nonsense", "<1.0.0 || 1.32.0", NULL},
+      {"temporal-go", "9.0.0", "",
+       "Client version 9.0.0 is not supported. Server supports temporal-go versions: <2.0.0"},
+      {"temporal-java", "nonsense", "",
+       "Unable to parse client version: No Major.Minor.Patch elements found"},
+      {"temporal-go", "1.30.0", ">2.0.0",
+       "Server version 1.32.0 is not supported. Client supports server versions: >2.0.0"},
+      {"temporal-go", "1.30.0", "zz",
+       "Unable to parse supported server versions: Could not get version from string: \"zz\""},
+  };
+  for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    world w;
+    setup(&w);
+    const err *e = check_client(&w.k, span_cstr(cases[i].name), span_cstr(cases[i].version),
+                                span_cstr(cases[i].server_range), "1.32.0");
+    if (cases[i].sentence) {
+      assert_non_null(e);
+      assert_string_equal(e->what, cases[i].sentence);
+    } else {
+      assert_null(e);
+    }
+    arena_release(&w.arena);
+  }
+}
+
 /* --- executions and failures --- */
 
 TEST(executions) {
@@ -406,6 +457,8 @@ int main(void) {
       cmocka_unit_test(a_century_is_the_longest_duration),
       cmocka_unit_test(terminate_if_running_becomes_terminate_existing),
       cmocka_unit_test(signal_with_start_has_sentences_of_its_own),
+      cmocka_unit_test(nothing_null_and_empty_lists_are_no_memo),
+      cmocka_unit_test(clients_of_unsupported_versions_are_refused),
       cmocka_unit_test(executions),
       cmocka_unit_test(a_failure_over_the_limit_is_cut_visibly),
       cmocka_unit_test(an_activity_failure_is_an_application_failure),

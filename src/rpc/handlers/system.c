@@ -15,26 +15,19 @@ err *api_get_system_info(ask *k) {
   return ask_reply(k, &r);
 }
 
-static const struct {
-  const char *name, *versions;
-} clients[] = {
-    {"temporal-go", "<2.0.0"},         {"temporal-java", "<2.0.0"}, {"temporal-php", "<2.0.0"},
-    {"temporal-typescript", "<2.0.0"}, {"temporal-cli", "<2.0.0"},  {"temporal-server", "<2.0.0"},
-    {"Nexus-go-sdk", "<2.0.0"},        {"temporal-ui", "<3.0.0"},
-};
-
 err *api_get_cluster_info(ask *k) {
   /* The first namespace's id is as old and as unique as the database. */
   const shard_namespace_info *first = shard_namespace(ask_shard(k), SPAN("default"));
-  pb_GetClusterInfoResponse_SupportedClientsEntry entries[ARRAY_LEN(clients)] = {0};
-  pb_GetClusterInfoResponse_SupportedClientsEntry *rows[ARRAY_LEN(clients)];
-  for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-    entries[i].key = span_cstr(clients[i].name);
-    entries[i].value = span_cstr(clients[i].versions);
-    rows[i] = &entries[i];
+  pb_list_GetClusterInfoResponse_SupportedClientsEntry clients = {
+      arena_array(k->arena, pb_GetClusterInfoResponse_SupportedClientsEntry *, check_client_count),
+      check_client_count};
+  for (size_t i = 0; i < clients.n; i++) {
+    clients.v[i] = pb_new(k->arena, GetClusterInfoResponse_SupportedClientsEntry);
+    clients.v[i]->key = span_cstr(check_clients[i].name);
+    clients.v[i]->value = span_cstr(check_clients[i].versions);
   }
   pb_GetClusterInfoResponse r = {
-      .supported_clients = {.v = rows, .n = ARRAY_LEN(clients)},
+      .supported_clients = clients,
       .server_version = span_cstr(ask_config(k)->server_version),
       .cluster_id = first ? first->record->id : SPAN_NONE,
       .cluster_name = SPAN("active"),
