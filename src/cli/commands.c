@@ -10,8 +10,8 @@ const cli_flag cli_common_flags[] = {
 
 static const cli_flag start_dev_flags[] = {
     {"db-filename", 'f', CLI_TEXT, false, "FILE", NULL,
-     "Keep everything in this SQLite file, durably. Without it a private file is used that vanishes "
-     "with the server."},
+     "Keep everything in this SQLite file, durably. Without it a private file is used that "
+     "vanishes with the server."},
     {"namespace", 'n', CLI_TEXT, true, "NAME", NULL,
      "Create this namespace. \"default\" is always created."},
     {"port", 'p', CLI_PORT, false, "PORT", "7233", "Port of the gRPC API."},
@@ -77,9 +77,9 @@ const cli_command cli_commands[] = {
     {"server start", CLI_SERVER_START,
      "Run a server that keeps what it acknowledges.",
      "One process owns a data folder; every answer waits until what it says is synced to disk.\n"
-     "SIGTERM drains: clients are told to go, open polls end, then the database is closed. A second\n"
-     "signal ends at once, which loses nothing that was acknowledged. SIGHUP reads the TLS files\n"
-     "again.\n",
+     "SIGTERM drains: clients are told to go, open polls end, then the database is closed. A\n"
+     "second signal ends at once, which loses nothing that was acknowledged. SIGHUP reads the TLS\n"
+     "files again.\n",
      "  perdure server start --data-dir /var/lib/perdure\n"
      "  perdure server start --data-dir /var/lib/perdure --listen 0.0.0.0:7233 \\\n"
      "      --tls-cert server.pem --tls-key server.key --tls-client-ca clients.pem\n"

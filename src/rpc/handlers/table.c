@@ -10,7 +10,8 @@ const api_row api_workflow_rows[] = {
     {"DeprecateNamespace", RPC_CLUSTER_ADMIN, NULL, 0},
     /* Workflows */
     {"StartWorkflowExecution", RPC_NAMESPACE_WRITE, api_start_workflow, API_SHED_FIRST},
-    {"SignalWithStartWorkflowExecution", RPC_NAMESPACE_WRITE, api_signal_with_start, API_SHED_FIRST},
+    {"SignalWithStartWorkflowExecution", RPC_NAMESPACE_WRITE, api_signal_with_start,
+     API_SHED_FIRST},
     {"ExecuteMultiOperation", RPC_NAMESPACE_WRITE, NULL, API_LONG_POLL},
     {"SignalWorkflowExecution", RPC_NAMESPACE_WRITE, api_signal, 0},
     {"RequestCancelWorkflowExecution", RPC_NAMESPACE_WRITE, api_request_cancel, 0},
