@@ -104,11 +104,9 @@ void commit_start(shard *s) {
 
 static void step_failed(shard *s, step *t, const err *e) {
   s->stats.commit_failures++;
-  bool conflict = t->store.status == STORE_CONFLICT && t->conflict;
   for (size_t i = 0; i < t->n_parts; i++) {
-    if (t->parts[i].run->phase == RUN_READY) run_drop(s, t->parts[i].run, e, !conflict);
+    if (t->parts[i].run->phase == RUN_READY) run_drop(s, t->parts[i].run, e, true);
   }
-  if (conflict) t->conflict(s, t);
   if (t->named_done) t->named_done(s, t, e);
 }
 

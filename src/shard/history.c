@@ -295,7 +295,12 @@ static void decide(shard *s, history_request *h) {
     bool at_end = h->with_token && h->token.next_event_id >= h->token.until_event_id;
     bool goes_on = at_end && h->wait && h->token.wait;
     if (h->with_token) h->read.from = h->token.next_event_id;
-    if (h->with_token && !goes_on) h->read.until = MIN(h->token.until_event_id, v.next_event_id);
+    /* SDKs that page through an open run are shown what came meanwhile; a worker's task is not
+     * (its token does not say that the run is open). */
+    bool grows = h->unwritten && h->token.wait && !h->wait;
+    if (h->with_token && !goes_on && !grows) {
+      h->read.until = MIN(h->token.until_event_id, v.next_event_id);
+    }
     if (goes_on && open && h->read.from >= v.next_event_id) {
       wait_for_events(s, h);
     } else {

@@ -34,6 +34,7 @@ void run_cache_init(shard *s) {
   hmap_init(&s->currents);
   hmap_init(&s->current_loads);
   list_init(&s->lru);
+  list_init(&s->closed);
   rng *r = &s->env->random;
   s->hash_key = (hash_key){rng_next(r), rng_next(r)};
 }
@@ -110,6 +111,8 @@ static void run_forget(shard *s, shard_run *run) {
   engine_free(run->engine);
   run->engine = NULL;
   s->run_bytes -= run->bytes;
+  if (run->closed) s->closed_bytes -= run->bytes;
+  run->closed = false;
   run->bytes = 0;
 }
 
@@ -131,7 +134,6 @@ static void run_begin(shard *s, shard_run *run, engine_run *engine) {
     if (v.workflow_id.n) memcpy(id, v.workflow_id.p, v.workflow_id.n);
     run->workflow_id = span_of(id, v.workflow_id.n);
   }
-  list_push_back(&s->lru, &run->lru);
   run_changed(s, run);
 }
 
@@ -144,16 +146,26 @@ shard_run *run_adopt(shard *s, engine_run *engine) {
   return run;
 }
 
+/* Used just now. Closed runs are seldom needed again and may take only a part of the memory. */
+static void run_touch(shard *s, shard_run *run) {
+  list_remove(&run->lru);
+  list_push_back(run->closed ? &s->closed : &s->lru, &run->lru);
+}
+
 void run_changed(shard *s, shard_run *run) {
   if (run->phase != RUN_READY) return;
   timers_set(s, run);
   history_trim(s, run);
   size_t now = sizeof *run + run->workflow_id.n + run->history.bytes +
                run->cap_lazy * sizeof(store_row) + engine_memory_bytes(run->engine);
+  engine_view v;
+  engine_look(run->engine, &v);
   s->run_bytes += now - run->bytes;
+  if (run->closed) s->closed_bytes -= run->bytes;
   run->bytes = now;
-  list_remove(&run->lru);
-  list_push_back(&s->lru, &run->lru);
+  run->closed = v.status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+  if (run->closed) s->closed_bytes += now;
+  run_touch(s, run);
   if (!list_empty(&run->queries)) queries_review(s, run);
 }
 
@@ -198,8 +210,7 @@ static void use_give(shard *s, run_use *u, shard_run *run) {
   } else if (!is_asked_for(u, run)) {
     u->ready(s, u, NULL, not_found(u));
   } else {
-    list_remove(&run->lru);
-    list_push_back(&s->lru, &run->lru);
+    run_touch(s, run);
     u->ready(s, u, run, NULL);
   }
 }
@@ -445,14 +456,21 @@ static void evict(shard *s, shard_run *run) {
   s->stats.evictions++;
 }
 
-void runs_evict(shard *s) {
-  enum { LOOK_AT = 32 };
+/* Some of the least recently used ones, until no more than `most` bytes are left. */
+static void evict_from(shard *s, list *l, const size_t *counted, size_t most) {
+  enum { LOOK_AT = 64 };
   size_t looked = 0;
-  LIST_FOR_EACH (n, &s->lru) {
-    if (s->run_bytes <= s->config.memory_bytes || looked++ == LOOK_AT) return;
+  LIST_FOR_EACH (n, l) {
+    if (*counted <= most || looked++ == LOOK_AT) return;
     shard_run *run = CONTAINER_OF(n, shard_run, lru);
     if (is_evictable(s, run)) evict(s, run);
   }
+}
+
+void runs_evict(shard *s) {
+  enum { CLOSED_PART = 16 };
+  evict_from(s, &s->closed, &s->closed_bytes, s->config.memory_bytes / CLOSED_PART);
+  evict_from(s, &s->lru, &s->run_bytes, s->config.memory_bytes);
 }
 
 void run_cache_release(shard *s) {

@@ -141,8 +141,8 @@ shard *shard_new(env *e, store *st, const shard_config *config,
   run_cache_init(s);
   names_init(s);
   timers_init(s);
-  list *lists[] = {&s->staged,  &s->in_flight, &s->gates,   &s->lazy,
-                   &s->waiters, &s->again,     &s->starved, &s->page_loads};
+  list *lists[] = {&s->staged, &s->in_flight, &s->gates,      &s->lazy, &s->waiters,
+                   &s->again,  &s->starved,   &s->page_loads, &s->spare};
   for (size_t i = 0; i < ARRAY_LEN(lists); i++) list_init(lists[i]);
   hmap_init(&s->queries_by_id);
   opening *o = mem_new(opening);
@@ -193,6 +193,7 @@ void shard_free(shard *s) {
   ASSERT(!s->committing && !s->loads_under_way && list_empty(&s->waiters));
   pages_go_on(s);
   run_cache_release(s);
+  steps_release(s);
   matching_release(&s->matching);
   names_release(s);
   timers_release(s);

@@ -71,6 +71,7 @@ struct shard_run {
   int64_t key, ns;
   run_phase phase;
   bool current, publish_ready;
+  bool closed;   /* counted in s->closed_bytes, in s->closed */
   uint32_t pins; /* whoever keeps a pointer over a callback */
   uint64_t lsn;  /* of the newest step that is not lazy */
   int64_t lazy_by_ns;
@@ -110,15 +111,14 @@ typedef struct step_part {
 enum { STEP_PARTS = 4 };
 
 struct step {
-  list_node node; /* staged or in flight */
+  list_node node; /* staged, in flight or spare */
+  shard *s;
   arena arena;
   uint32_t refs;
   uint64_t lsn;
   step_part parts[STEP_PARTS];
   size_t n_parts;
   store_step store;
-  /* Refused with STORE_CONFLICT; the runs are gone already. */
-  void (*conflict)(shard *s, step *t);
   /* Named rows: whether they are durable now. */
   void (*named_done)(shard *s, step *t, const err *e);
   void *owner;
@@ -161,15 +161,16 @@ struct shard {
 
   /* runs */
   hmap runs, currents, current_loads;
-  list lru;
-  size_t run_bytes;
+  list lru, closed; /* least recently used first; closed runs apart */
+  size_t run_bytes, closed_bytes;
 
   /* names */
   hmap ns_by_name, ns_by_id, queue_by_name, queue_by_key;
   list namespaces;
 
   /* commit */
-  list staged, in_flight, gates, lazy;
+  list staged, in_flight, gates, lazy, spare;
+  size_t n_spare;
   uint64_t staged_lsn, batch_lsn, durable_lsn;
   store_batch batch;
   bool committing;
@@ -249,6 +250,7 @@ err *not_found_error(arena *a, const char *what);
 
 step *step_new(shard *s);
 void step_unref(step *t);
+void steps_release(shard *s);
 /* A further run in this step, and where the engine puts its effects. */
 engine_step *step_part_add(shard *s, step *t, shard_run *run);
 /* A run that the engine makes in this step: run is set by step_adopt. */

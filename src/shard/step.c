@@ -1,10 +1,28 @@
 /* step.c - what one request changes, and when it is written: with the next commit, or lazily. */
 #include "shard/shard_int.h"
 
+enum { SPARE_STEPS = 256, SPARE_BYTES = 16 * 1024 };
+
+/* Steps are made and dropped all the time: some are kept with the memory of their arena. */
 step *step_new(shard *s) {
-  step *t = mem_new(step);
+  list_node *n = list_pop_front(&s->spare);
+  if (n) {
+    s->n_spare--;
+  } else {
+    n = &mem_new(step)->node;
+  }
+  step *t = CONTAINER_OF(n, step, node);
+  t->s = s;
   t->refs = 1;
   return t;
+}
+
+void steps_release(shard *s) {
+  for (list_node *n = list_pop_front(&s->spare); n; n = list_pop_front(&s->spare)) {
+    step *t = CONTAINER_OF(n, step, node);
+    arena_release(&t->arena);
+    mem_free(t);
+  }
 }
 
 static void rows_drop(step *t) {
@@ -18,9 +36,17 @@ static void rows_drop(step *t) {
 
 void step_unref(step *t) {
   if (!t || --t->refs > 0) return;
+  shard *s = t->s;
   rows_drop(t);
-  arena_release(&t->arena);
-  mem_free(t);
+  if (s->n_spare == SPARE_STEPS || t->arena.total_bytes > SPARE_BYTES) {
+    arena_release(&t->arena);
+    mem_free(t);
+    return;
+  }
+  arena_reset(&t->arena);
+  *t = (step){.arena = t->arena};
+  list_push_front(&s->spare, &t->node);
+  s->n_spare++;
 }
 
 engine_step *step_part_new(shard *s, step *t) {
