@@ -226,17 +226,17 @@ static void time_out(engine_run *run, engine_item *it, int32_t type) {
     give_up(run, &end, act);
   }
   activity_close_failed(run, it, &end, state);
-  wft_wake(run);
 }
 
-void activity_fire(engine_run *run, engine_item *it) {
+bool activity_fire(engine_run *run, engine_item *it) {
   const activity *act = item_msg(it);
   if (act->state == PB_ACTIVITY_STATE_BACKOFF) {
     if (act->next_attempt_time <= run->tx.now_ns) activity_offer(run, it);
-    return;
+    return false;
   }
   int32_t type = passed_timeout(act, run->tx.now_ns);
-  if (!type) return;
+  if (!type) return false;
   run->tx.st->lazy = false;
   time_out(run, it, type);
+  return it->deleted;
 }

@@ -85,13 +85,18 @@ err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_i
 static bool token_holds(const activity *act, const engine_token *token) {
   if (act->attempt != token->attempt) return false;
   if (act->state == PB_ACTIVITY_STATE_STARTED) return act->started_time == token->started_time_ns;
-  return act->state == PB_ACTIVITY_STATE_SCHEDULED && token->started_time_ns > 0;
+  /* Nor may the end of the backoff before it have been remembered. */
+  if (act->state == PB_ACTIVITY_STATE_BACKOFF) {
+    return token->started_time_ns >= act->next_attempt_time;
+  }
+  return token->started_time_ns > 0;
 }
 
 err *engine_activity_unstart(engine_run *run, engine_step *st, const engine_token *token) {
   engine_item *it = item_by_id(run, token->scheduled_id, PB_ITEM_KIND_ACTIVITY);
   const activity *act = it ? item_msg(it) : NULL;
-  if (!act || act->state != PB_ACTIVITY_STATE_STARTED || !token_holds(act, token)) {
+  if (!run_is_open(run) || !act || act->state != PB_ACTIVITY_STATE_STARTED ||
+      !token_holds(act, token)) {
     return not_found(st->arena, GONE);
   }
   tx_begin(run, st);

@@ -228,7 +228,7 @@ static void continue_how(const engine_run *run,
   f->search_attributes = in->search_attributes;
   f->retry_policy = retry_policy_filled(in->retry_policy, a);
   f->last_completion_result = in->last_completion_result;
-  f->continued_failure = in->failure;
+  f->continued_failure = in->failure ? failure_fit_depth(in->failure, a) : NULL;
   if (pb_duration_ns(in->workflow_run_timeout)) {
     f->run_timeout_ns = pb_duration_ns(in->workflow_run_timeout);
   }
@@ -262,7 +262,7 @@ err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
   attrs->workflow_task_completed_event_id = c->completed_event_id;
   attrs->backoff_start_interval = in->backoff_start_interval;
   attrs->initiator = in->initiator;
-  attrs->failure = in->failure;
+  attrs->failure = (pb_Failure *)f.continued_failure;
   attrs->last_completion_result = in->last_completion_result;
   attrs->header = in->header;
   attrs->memo = in->memo;

@@ -183,6 +183,7 @@ err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *t
   } else {
     schedule_next(run, &c, original_time, &done);
     run_check_limits(run, st);
+    if (!run_is_open(run)) done.next = (engine_wft){0};
   }
   *ret_done = done;
   return NULL;

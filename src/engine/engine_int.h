@@ -98,6 +98,8 @@ void tx_finish(engine_run *run);
 /* Ends a transaction that changed only what is not stored yet (the start of a task). */
 void tx_end_unwritten(engine_run *run);
 
+/* Sets `state` to what its row says. */
+void run_recall_state(engine_run *run);
 engine_run *run_new(int64_t run, int64_t ns);
 /* A new item and its editable message of the kind's type. `name` may be SPAN_NONE. */
 void *item_new(engine_run *run, int64_t id, int32_t kind, span name);
@@ -251,7 +253,8 @@ void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionReq
 /* NOT_FOUND: the run is closed. */
 err *run_closed_error(arena *a);
 
-void activity_fire(engine_run *run, engine_item *it);
+/* True: the activity ended. */
+bool activity_fire(engine_run *run, engine_item *it);
 void timer_fire(engine_run *run, engine_item *it);
 void activity_ready_task(engine_run *run, engine_item *it, engine_step *st);
 

@@ -37,19 +37,20 @@ static engine_item **take_due(engine_run *run, int64_t now_ns, arena *a, size_t 
 }
 
 static void fire_items(engine_run *run) {
-  size_t n, fired_timers = 0;
+  size_t n;
+  bool wake = false;
   engine_item **due = take_due(run, run->tx.now_ns, run->tx.arena, &n);
   for (size_t i = 0; i < n; i++) {
     engine_item *it = due[i];
     item_set_due(run, it, it->due_ns, it->queued);
     if (it->kind == PB_ITEM_KIND_TIMER) {
       timer_fire(run, it);
-      fired_timers++;
+      wake = true;
     } else {
-      activity_fire(run, it);
+      wake = activity_fire(run, it) || wake;
     }
   }
-  if (fired_timers) wft_wake(run);
+  if (wake) wft_wake(run);
 }
 
 void engine_fire(engine_run *run, engine_step *st) {

@@ -114,7 +114,7 @@ static void copy_request(arena *a, const engine_start_args *args, first_event *f
   s->workflow_id = r->workflow_id;
   s->priority = r->priority;
   s->last_completion_result = r->last_completion_result;
-  s->continued_failure = r->continued_failure;
+  if (r->continued_failure) s->continued_failure = failure_fit_depth(r->continued_failure, a);
   s->eager_execution_accepted = r->request_eager_execution;
   f->event->user_metadata = r->user_metadata;
   f->event->links.v = r->links.v;

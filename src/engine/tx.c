@@ -308,6 +308,16 @@ static void state_keep(engine_run *run, bytes *blob) {
   run->state = *(pb_store_RunState *)msg;
 }
 
+void run_recall_state(engine_run *run) {
+  arena fresh;
+  void *msg = NULL;
+  err *e = decode_into(&pb_store_RunState_desc, run->state_blob, &fresh, &fresh, &msg);
+  ASSERT(!e);
+  arena_release(&run->state_arena);
+  run->state_arena = fresh;
+  run->state = *(pb_store_RunState *)msg;
+}
+
 static void run_row_write(engine_run *run) {
   state_keep(run, encode(run, &pb_store_RunState_desc, &run->state));
   store_row *row = step_row(run->tx.st);
@@ -343,8 +353,8 @@ static bool run_row_changed(const engine_run *run) {
 /* A task that was offered and then cancelled in the same step is not offered. */
 static void tasks_keep_ready(engine_run *run) {
   engine_step *st = run->tx.st;
-  size_t n = run->tx.first_task;
-  for (size_t i = n; i < st->n_tasks; i++) {
+  size_t n = 0;
+  for (size_t i = 0; i < st->n_tasks; i++) {
     const engine_task *t = &st->tasks[i];
     const engine_item *it = NULL;
     if (t->kind == ENGINE_ACTIVITY_TASK) it = item_by_id(run, t->id, PB_ITEM_KIND_ACTIVITY);
@@ -371,6 +381,20 @@ void tx_finish(engine_run *run) {
   t->active = false;
 }
 
+/* Whether what every reader relies on is there. */
+static bool item_is_whole(int32_t kind, const void *msg) {
+  if (kind == PB_ITEM_KIND_BUFFERED) return ((const pb_store_BufferedItem *)msg)->event != NULL;
+  if (kind != PB_ITEM_KIND_ACTIVITY) return true;
+  const pb_ActivityTaskScheduledEventAttributes *s =
+      ((const pb_store_ActivityItem *)msg)->scheduled;
+  return s && s->activity_type && s->task_queue;
+}
+
+static bool info_is_whole(const pb_store_RunInfo *info) {
+  const pb_WorkflowExecutionStartedEventAttributes *s = info->started;
+  return s && s->workflow_type && s->task_queue;
+}
+
 err *engine_load(const store_row *row, const store_row *items, size_t n_items, arena *a,
                  engine_run **ret_run) {
   engine_run *run = run_new(row->run, row->ns);
@@ -380,6 +404,7 @@ err *engine_load(const store_row *row, const store_row *items, size_t n_items, a
   run->state_blob = bytes_ref(row->blob);
   void *state = NULL, *info = NULL;
   err *e = decode_into(&pb_store_RunInfo_desc, run->info_blob, &run->info_arena, a, &info);
+  if (!e && !info_is_whole(info)) e = ERR(a, DATA_LOSS, "a stored run has no first event");
   if (!e) e = decode_into(&pb_store_RunState_desc, run->state_blob, &run->state_arena, a, &state);
   for (size_t i = 0; !e && i < n_items; i++) {
     const pb_desc *d = item_desc(items[i].item_kind);
@@ -391,6 +416,10 @@ err *engine_load(const store_row *row, const store_row *items, size_t n_items, a
       break;
     }
     e = decode_into(d, items[i].blob, &fresh, a, &msg);
+    if (!e && !item_is_whole(items[i].item_kind, msg)) {
+      e = ERR(a, DATA_LOSS, "item %lld lacks what an item of its kind must have",
+              (long long)items[i].id);
+    }
     if (e) {
       arena_release(&fresh);
       break;

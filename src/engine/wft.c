@@ -273,6 +273,8 @@ err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
   if (!run_is_open(run) || !run->state.wft_scheduled_id || run->state.wft_started_id) {
     return wft_not_found(st->arena);
   }
+  /* A worker of a queue that was left has not the run's past. */
+  if (p->sticky && !run->state.wft_on_sticky) return wft_not_found(st->arena);
   tx_begin(run, st);
   make_normal_if_stale(run);
   if (run->tx.events.n) {
@@ -295,6 +297,7 @@ bool engine_wft_is_current(const engine_run *run, const engine_token *token) {
     return s->wft_started_id == token->started_id && s->wft_started_time == token->started_time_ns;
   }
   /* The start was forgotten in a crash: the answer still counts if nothing took its place. */
+  if (!s->wft_written && s->wft_scheduled_id != s->next_event_id) return false;
   int64_t would_be = s->wft_written ? s->next_event_id : s->wft_scheduled_id + 1;
   return would_be == token->started_id && token->started_time_ns > 0;
 }
@@ -305,12 +308,19 @@ err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *to
   if (!s->wft_started_id || in_history || !engine_wft_is_current(run, token)) {
     return wft_not_found(st->arena);
   }
+  /* As it was before; but a transient start became known to the row if events were buffered. */
+  run_recall_state(run);
+  run->start_unwritten = false;
   tx_begin(run, st);
+  bool known = s->wft_started_id != 0;
   s->wft_started_id = 0;
   s->wft_started_time = 0;
-  run->start_unwritten = false;
-  offer(run, s->sticky_queue.n > 0 && s->wft_written);
-  tx_end_unwritten(run);
+  offer(run, s->wft_on_sticky);
+  if (known) {
+    tx_finish(run);
+  } else {
+    tx_end_unwritten(run);
+  }
   return NULL;
 }
 
@@ -345,7 +355,7 @@ static void append_failed(engine_run *run, int32_t cause, const pb_Failure *fail
   attrs->scheduled_event_id = run->state.wft_scheduled_id;
   attrs->started_event_id = run->state.wft_started_id;
   attrs->cause = cause;
-  attrs->failure = failure ? failure_fit_depth(failure, t->arena) : NULL;
+  attrs->failure = (pb_Failure *)failure;
   attrs->identity = identity;
   attrs->worker_version = (pb_WorkerVersionStamp *)version;
   attrs->binary_checksum = binary_checksum;
@@ -360,6 +370,11 @@ void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, sp
 void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
                 const pb_WorkerVersionStamp *version, span binary_checksum) {
   pb_store_RunState *s = &run->state;
+  if (failure) {
+    arena *a = run->tx.arena;
+    size_t limit = run->tx.st->host->limits->blob_bytes;
+    failure = failure_fit_depth(failure_fit_bytes(failure, limit, a), a);
+  }
   if (s->wft_written) append_failed(run, cause, failure, identity, version, binary_checksum);
   s->last_wft_failed_cause = cause;
   s->last_wft_timeout_type = 0;
@@ -435,7 +450,7 @@ void engine_wft_leave_sticky(engine_run *run, engine_step *st) {
 }
 
 void engine_reset_sticky(engine_run *run, engine_step *st) {
-  if (!run->state.sticky_queue.n) return;
+  if (!run_is_open(run) || !run->state.sticky_queue.n) return;
   st->lazy = false;
   tx_begin(run, st);
   if (run->state.wft_on_sticky && !run->state.wft_started_id) offer(run, false);
