@@ -12,7 +12,7 @@
 Options: --only NAME (repeatable, shell patterns), --rotate N (N scenarios, others every day),
 --without FEATURE (leave out scenarios that need it), --jobs N, --original (the server checked is
 the original: apply no deliberate difference), --details (print all that a failed scenario saw),
---again (run what failed once more, alone).
+--again (run what failed once more, alone), --summary (count equal differences over scenarios).
 """
 
 import argparse
@@ -29,9 +29,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from differences import ours  # noqa: E402
+from differences import MISSING, ours  # noqa: E402
 from driver import original, recording, registry  # noqa: E402
-from driver.compare import explain, record_differences  # noqa: E402
+from driver.compare import explain, kind_of, record_differences  # noqa: E402
 from driver.normalise import Normaliser  # noqa: E402
 from driver.rpc import Server  # noqa: E402
 from driver.script import Script  # noqa: E402
@@ -53,15 +53,22 @@ def play(scenario, server):
 
 
 def judge(scenario, steps, problem, is_original):
-    """The lines that say why a scenario failed; empty when it passed."""
+    """The lines that say why a scenario failed, and its differences; both empty when it passed."""
     expected = recording.read(scenario.name)
     if expected is None:
-        return ["  never recorded: run.py --record --only " + scenario.name]
+        return ["  never recorded: run.py --record --only " + scenario.name], []
     if not is_original:
         expected = ours(scenario.name, expected)
     found = list(record_differences(expected, steps))
     lines = list(explain(expected, steps, found)) if found else []
-    return ([f"  stopped: {problem}"] if problem else []) + lines
+    return ([f"  stopped: {problem}"] if problem else []) + lines, found
+
+
+def print_summary(kinds):
+    """kinds: the names of the scenarios by kind of difference."""
+    print("differences by the number of scenarios that show them:")
+    for kind, names in sorted(kinds.items(), key=lambda item: -len(item[1])):
+        print(f"{len(names):4} {kind}  ({', '.join(sorted(names)[:3])})")
 
 
 def chosen(options):
@@ -119,16 +126,20 @@ def record(scenarios, jobs):
 
 def check(scenarios, address, options):
     """With --again what failed is run once more, alone: a crowded machine upsets timings."""
-    failed = []
+    failed, kinds = [], {}
     is_original = options.original or options.live
     for scenario, steps, problem, seconds in play_all(scenarios, address, options.jobs):
-        lines = judge(scenario, steps, problem, is_original)
+        lines, found = judge(scenario, steps, problem, is_original)
+        for difference in found:
+            kinds.setdefault(kind_of(difference), set()).add(scenario.name)
         print(f"{'not ok' if lines else 'ok'} {scenario.name} ({seconds:.1f} s)", flush=True)
         if lines:
             failed.append(scenario)
             print("\n".join(lines), flush=True)
             if options.details:
                 print(json.dumps(steps, indent=1))
+    if options.summary:
+        print_summary(kinds)
     if options.again and failed:
         print(f"once more, one at a time: {len(failed)}")
         options.again, options.jobs = False, 1
@@ -162,11 +173,13 @@ def suite(options):
     from harness.server import Server as OurServer
 
     counts = [prove()]
-    scenarios = chosen(options)
-    print(f"{EXECUTABLE}: {len(scenarios)} scenarios")
+    everything = chosen(options)
+    scenarios = [s for s in everything if not s.needs & MISSING.keys()]
+    print(f"{EXECUTABLE}: {len(scenarios)} scenarios; {len(everything) - len(scenarios)} need")
+    print("  what is not built: " + ", ".join(sorted(MISSING.values())))
     with OurServer() as ours_running:
         counts.append(check(scenarios, ours_running.address, options))
-    counts.append(check_live(scenarios if options.full else rotated(scenarios, 10), options))
+    counts.append(check_live(everything if options.full else rotated(everything, 10), options))
     return sum(passed for passed, _ in counts), sum(failed for _, failed in counts)
 
 
@@ -195,7 +208,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for flag in ("list", "record", "live", "full", "original", "details", "again"):
+    for flag in ("list", "record", "live", "full", "original", "details", "again", "summary"):
         parser.add_argument(f"--{flag}", action="store_true")
     parser.add_argument("--check", metavar="HOST:PORT")
     parser.add_argument("--only", action="append", default=[])

@@ -98,3 +98,15 @@ def explain(expected, actual, found):
         yield f"    here:     {_short(right)}"
     if len(found) > MOST_SHOWN:
         yield f"  … and {len(found) - MOST_SHOWN} more"
+
+
+def kind_of(difference):
+    """A difference without its place in the record, to count the same one in many scenarios."""
+    path, left, right = difference
+    parts = path.split(".")
+    field = ".".join(part for part in parts[1:] if not part.isdigit()) or parts[0]
+    if isinstance(left, dict) and "event_type" in left:
+        left = _type(left)
+    if isinstance(right, dict) and "event_type" in right:
+        right = _type(right)
+    return f"{field}: {_short(left)[:100]} -> {_short(right)[:100]}"

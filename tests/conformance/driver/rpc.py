@@ -2,7 +2,6 @@
 
 import grpc
 import temporalio.api.errordetails.v1  # noqa: F401  the types of error details must be loaded
-import temporalio.api.failure.v1  # noqa: F401
 from google.protobuf import json_format
 from google.protobuf.unknown_fields import UnknownFieldSet
 from temporalio.api.common.v1 import grpc_status_pb2

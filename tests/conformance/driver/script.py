@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from temporalio.api.enums.v1 import event_type_pb2 as event_enum
 from temporalio.api.enums.v1 import failed_cause_pb2 as cause_enum
-from temporalio.api.workflowservice.v1 import request_response_pb2 as messages
 
 from .rpc import RpcError, request_type, to_json
 from .values import payloads
@@ -177,16 +176,6 @@ class Script:
             time.sleep(0.1)
         raise ScenarioFailed(f"no {event_type} within {timeout} s")
 
-    def wait_until(self, what, condition, timeout=15):
-        """Waits until condition(describe answer) holds."""
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            answer = self.call("DescribeWorkflowExecution", execution=self.execution())
-            if condition(answer):
-                return answer
-            time.sleep(0.05)
-        raise ScenarioFailed(f"not within {timeout} s: {what}")
-
     # --- worker, workflow tasks
 
     def poll_call(self, queue=None, sticky=False, timeout=POLL_TIMEOUT_S, **fields):
@@ -317,6 +306,3 @@ def summary(event):
     """One event in a line."""
     name = event_enum.EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
     return f"{event.event_id} {name}"
-
-
-__all__ = ["RpcError", "ScenarioFailed", "Script", "messages", "summary"]

@@ -3,6 +3,7 @@
 import time
 
 from driver.registry import scenario
+from driver.rpc import RpcError
 from driver.script import summary
 from driver.values import command, done, timer
 
@@ -207,16 +208,21 @@ def history_client_sees_transient(t):
 @scenario()
 def client_version_refused(t):
     """Versions of known clients that the server does not support."""
-    for name, version in {
-        "temporal-go": "9.0.0",
-        "temporal-java": "nonsense",
-        "temporal-python": "99.0.0",
-        "unheard-of": "1.0.0",
-    }.items():
-        metadata = (("client-name", name), ("client-version", version))
-        t.does(f"{name} {version}", "GetSystemInfo", metadata=metadata)
-    t.does("server too new", "GetSystemInfo", metadata=(("supported-server-versions", ">2.0.0"),))
-    old = (("client-name", "temporal-go"), ("client-version", "1.30.0"))
-    both = (*old, ("supported-server-versions", ">2.0.0"))
-    t.does("known client, server too old", "GetSystemInfo", metadata=both)
-    t.does("describe too", "DescribeNamespace", metadata=both)
+    known = (("client-name", "temporal-go"), ("client-version", "1.30.0"))
+    too_new = (("supported-server-versions", ">2.0.0"),)
+    cases = {
+        "temporal-go 9": (("client-name", "temporal-go"), ("client-version", "9.0.0")),
+        "temporal-java nonsense": (("client-name", "temporal-java"), ("client-version", "x")),
+        "temporal-python 99": (("client-name", "temporal-python"), ("client-version", "99.0.0")),
+        "unheard-of": (("client-name", "unheard-of"), ("client-version", "1.0.0")),
+        "wants a newer server": too_new,
+        "known, wants a newer server": known + too_new,
+        "known": known,
+    }
+    for label, metadata in cases.items():
+        for method in ("GetSystemInfo", "DescribeNamespace"):
+            try:
+                t.call(method, metadata=metadata)
+                t.note(f"{label}: {method}", "accepted")
+            except RpcError as error:
+                t.note(f"{label}: {method}", error.to_json())

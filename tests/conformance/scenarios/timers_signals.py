@@ -37,6 +37,15 @@ def timer_zero(t):
 
 
 @scenario()
+def timer_without_timeout(t):
+    """A timer whose timeout is left out."""
+    t.start()
+    t.step(command("start_timer", timer_id="t"))
+    t.step(done())
+    t.history()
+
+
+@scenario()
 def timer_several(t):
     """Three timers: two due together, one later."""
     t.start()

@@ -1,7 +1,7 @@
 """The plain life of a workflow: complete, fail, cancel, terminate, markers, metadata."""
 
 from driver.registry import scenario
-from driver.values import app_failure, command, done, fail, payload, payloads, secs, timer
+from driver.values import app_failure, done, fail, payload, payloads, secs
 
 
 @scenario()
