@@ -1,6 +1,6 @@
 /* store_bench - CPU time of the store alone, per one-activity workflow.
  *
- *   store_bench [--dir DIR] [--workflows N] [--history BYTES]
+ *   store_bench [--dir DIR] [--workflows N] [--history BYTES] [--batch N]
  *
  * Such a workflow is 10 rows in 4 steps: its start, its first workflow task, its activity, its
  * last workflow task. As in real life no two steps of one workflow share a batch: a batch of 16
@@ -155,10 +155,11 @@ static void run_batches(bench *b, const char *path, size_t batch, size_t workflo
 
 int main(int argc, char **argv) {
   const char *dir = ".";
-  size_t workflows = 64000, history_bytes = 300;
+  size_t workflows = 64000, history_bytes = 300, only = 0;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (strcmp(argv[i], "--dir") == 0) dir = argv[i + 1];
     if (strcmp(argv[i], "--workflows") == 0) workflows = (size_t)strtoull(argv[i + 1], NULL, 10);
+    if (strcmp(argv[i], "--batch") == 0) only = (size_t)strtoull(argv[i + 1], NULL, 10);
     if (strcmp(argv[i], "--history") == 0) history_bytes = (size_t)strtoull(argv[i + 1], NULL, 10);
   }
   bench b = {0};
@@ -183,6 +184,7 @@ int main(int argc, char **argv) {
       "file");
   static const size_t sizes[] = {1, 4, 16, 64, 256};
   for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+    if (only && only != sizes[i]) continue;
     run_batches(&b, path, sizes[i], MIN(workflows, sizes[i] * 3000));
   }
   arena_release(&a);

@@ -49,7 +49,7 @@ static bool injected_failure(memory_store *s, store_batch *b) {
 }
 
 static bool refused_before(const store_batch *b, store_step *s) {
-  for (const store_step *e = b->steps; e != s; e = e->next) {
+  for (const store_step *e = b->steps; e != s && s->run; e = e->next) {
     if (e->run != s->run || e->status == STORE_OK) continue;
     s->status = e->status;
     s->conflict_run = e->conflict_run;

@@ -149,8 +149,9 @@ static void sqlite_commit(store *base, store_batch *b) {
   ASSERT(!s->batch && !s->closing);
   s->batch = b;
   s->batch_since_ns = since_ns;
-  (void)pthread_cond_signal(&s->writer_wake);
   (void)pthread_mutex_unlock(&s->mu);
+  (void)pthread_cond_signal(
+      &s->writer_wake); /* without the lock, or it wakes only to wait for it */
 }
 
 /* --- the reader --- */
@@ -196,8 +197,8 @@ static void sqlite_load(store *base, store_load *l) {
   (void)pthread_mutex_lock(&s->mu);
   ASSERT(!s->closing);
   list_push_back(&s->loads, &l->task.node); /* env's only once it is posted */
-  (void)pthread_cond_signal(&s->reader_wake);
   (void)pthread_mutex_unlock(&s->mu);
+  (void)pthread_cond_signal(&s->reader_wake);
 }
 
 /* --- the whole --- */

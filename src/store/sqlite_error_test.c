@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "store/simdisk.h"
 #include "store/sqlite.h"
@@ -384,6 +385,7 @@ static void an_idle_store_empties_the_wal(void **state) {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
+  log_configure(LOG_NEVER, LOG_PRETTY); /* failing checkpoints */
   const struct CMUnitTest tests[] = {
       CASE(files_are_private),
       CASE(a_missing_directory_is_named),

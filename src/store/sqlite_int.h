@@ -79,6 +79,7 @@ typedef struct sqlite_writer {
   uint32_t wal_pages;   /* in the WAL after the last commit */
   uint32_t backfilled;  /* of them, already in the main file */
   uint64_t commits, steps, rows, checkpoints;
+  bool checkpoint_failing;
 } sqlite_writer;
 
 MUST_USE err *sqlite_writer_prepare(sqlite_writer *w, arena *a);

@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "store/simdisk.h"
 #include "store/sqlite.h"
 #include "store/test_env.h"
@@ -327,6 +328,7 @@ static void the_test_sees_an_early_acknowledgement(void **state) {
 }
 
 int main(void) {
+  log_configure(LOG_NEVER, LOG_PRETTY); /* failing checkpoints */
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(power_loss_loses_nothing_acknowledged),
       cmocka_unit_test(a_full_disk_refuses_and_recovers),

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "store/sqlite_int.h"
 
 static const char *const write_sql[W_COUNT] = {
@@ -254,7 +255,7 @@ static void refuse(batch_plan *p, const store_step *s) {
 
 /* Gives the step the fate of an earlier refused step of its run. */
 static bool refused_before(const batch_plan *p, store_step *s) {
-  for (size_t i = 0; i < p->n_refusals; i++) {
+  for (size_t i = 0; i < p->n_refusals && s->run; i++) {
     if (p->refusals[i].run != s->run) continue;
     s->status = p->refusals[i].status;
     s->conflict_run = p->refusals[i].conflict_run;
@@ -353,11 +354,19 @@ void sqlite_writer_apply(sqlite_writer *w, store_batch *b) {
 
 /* --- checkpoints --- */
 
+/* A failure is tried again later; the WAL keeps everything. Nobody waits for a checkpoint, so only
+ * the log can tell. */
 static void checkpoint(sqlite_writer *w, int mode) {
   int in_wal = 0, moved = 0;
   int rc = sqlite3_wal_checkpoint_v2(w->db, NULL, mode, &in_wal, &moved);
+  bool failed = rc != SQLITE_OK && rc != SQLITE_BUSY;
+  if (failed && !w->checkpoint_failing) {
+    LOG(WARN, "moving data from the WAL to the database file fails; trying again with every pause",
+        LOG_S("file", w->path), LOG_S("reason", sqlite3_errmsg(w->db)));
+  }
+  w->checkpoint_failing = failed;
+  if (rc != SQLITE_OK || in_wal < 0) return;
   w->checkpoints++;
-  if (rc != SQLITE_OK || in_wal < 0) return; /* tried again later; the WAL keeps everything */
   w->wal_pages = (uint32_t)in_wal;
   w->backfilled = (uint32_t)moved;
 }

@@ -71,7 +71,8 @@ typedef enum store_status {
 } store_status;
 
 /* Rows that are written together or not at all. Within a batch, a step whose run had an earlier
- * step refused or failed gets the same status without being tried. */
+ * step refused or failed gets the same status without being tried. Steps of no run (run 0, named
+ * records) do not depend on each other. */
 typedef struct store_step {
   struct store_step *next;
   int64_t run;

@@ -122,6 +122,19 @@ static void a_bad_step_fails_alone(void **state) {
   test_load_release(&l);
 }
 
+static void steps_of_no_run_do_not_depend_on_each_other(void **state) {
+  fixture *f = *state;
+  test_batch b;
+  test_batch_init(&b);
+  const store_row bad[] = {run_update(9, "there is no such run")};
+  const store_row good[] = {{.kind = ROW_NAMED_PUT, .name = SPAN("n"), .blob = text("1")}};
+  store_step *s1 = test_batch_step(&b, 0, bad, 1), *s2 = test_batch_step(&b, 0, good, 1);
+  test_batch_commit(&b, f->store, &f->env);
+  assert_int_equal(s1->status, STORE_FAILED);
+  assert_int_equal(s2->status, STORE_OK);
+  test_batch_release(&b);
+}
+
 static void current_moves_only_from_the_expected_run(void **state) {
   fixture *f = *state;
   start_run(f, 1, "w");
@@ -276,6 +289,7 @@ static void closing_finishes_what_is_under_way(void **state) {
   X(workflow_ids_and_blobs_may_hold_any_byte, setup) \
   X(a_step_is_written_whole_or_not_at_all, setup) \
   X(a_bad_step_fails_alone, setup) \
+  X(steps_of_no_run_do_not_depend_on_each_other, setup) \
   X(current_moves_only_from_the_expected_run, setup) \
   X(a_conflict_beside_a_bad_step_stays_a_conflict, setup) \
   X(the_last_update_that_is_not_refused_counts, setup) \

@@ -12,8 +12,8 @@ static void env_post(env *e, env_task *t) {
   test_env *s = CONTAINER_OF(e, test_env, env);
   (void)pthread_mutex_lock(&s->mu);
   list_push_back(&s->tasks, &t->node);
-  (void)pthread_cond_signal(&s->posted);
   (void)pthread_mutex_unlock(&s->mu);
+  (void)pthread_cond_signal(&s->posted);
 }
 
 static void env_wake_at(env *e, int64_t when_ns) { PANIC("the store asks for no wake"); }
