@@ -13,8 +13,7 @@ static void env_wake_at(env *e, int64_t when_ns) { CONTAINER_OF(e, world, env)->
 
 static void on_ready(void *arg, const err *e) {
   world *w = arg;
-  if (e) PANIC("the shard did not open: %s", e->what);
-  w->ready = true;
+  w->ready = !e;
 }
 
 static void on_drained(void *arg) { ((world *)arg)->drained = true; }
@@ -44,14 +43,25 @@ void world_pass(world *w, int64_t ns) {
   world_run(w);
 }
 
+static void close_shard(world *w) {
+  shard_drain(w->shard, on_drained, w);
+  world_run(w);
+  ASSERT(w->drained);
+  shard_free(w->shard);
+  w->store->close(w->store);
+}
+
+/* Again and again on a disk that fails. */
 static void open_shard(world *w) {
   w->ready = w->drained = false;
-  w->wake = INT64_MAX;
-  w->options.disk = w->disk;
-  w->store = store_memory_open(&w->options, &w->env);
-  w->shard = shard_new(&w->env, w->store, &w->config, on_ready, w);
-  world_run(w);
-  ASSERT(w->ready);
+  while (!w->ready) {
+    w->wake = INT64_MAX;
+    w->options.disk = w->disk;
+    w->store = store_memory_open(&w->options, &w->env);
+    w->shard = shard_new(&w->env, w->store, &w->config, on_ready, w);
+    world_run(w);
+    if (!w->ready) close_shard(w);
+  }
 }
 
 static void find_namespace(world *w) {
@@ -78,14 +88,6 @@ void world_init(world *w) {
   ASSERT(a->done && !a->code);
   ask_free(a);
   find_namespace(w);
-}
-
-static void close_shard(world *w) {
-  shard_drain(w->shard, on_drained, w);
-  world_run(w);
-  ASSERT(w->drained);
-  shard_free(w->shard);
-  w->store->close(w->store);
 }
 
 void world_release(world *w) {
