@@ -148,6 +148,11 @@ bool tx_unbuffer_timer(engine_run *run, int64_t started_event_id);
   pb_HistoryEvent *ev = event_new((t), PB_EVENT_TYPE_##TYPE, PB_HistoryEvent_##field##_FIELD); \
   pb_##Message *attrs = ev->field = pb_new((t)->arena, Message)
 
+/* Field by field: a copy need not keep the bytes between them. */
+static inline bool same_place(const store_queued *x, const store_queued *y) {
+  return x->queue == y->queue && x->priority == y->priority && x->seq == y->seq;
+}
+
 /* --- effects --- */
 
 store_row *step_row(engine_step *st);

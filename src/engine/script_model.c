@@ -124,6 +124,17 @@ err *model_load(model *m, int64_t run, arena *a, engine_run **ret_run) {
   return engine_load(head, items, n, a, ret_run);
 }
 
+void model_copy(model *to, const model *from) {
+  model_release(to);
+  to->rows = mem_alloc((from->n + 1) * sizeof *to->rows);
+  to->n = to->cap = from->n;
+  for (size_t i = 0; i < from->n; i++) {
+    to->rows[i] = from->rows[i];
+    if (to->rows[i].info) (void)bytes_ref(to->rows[i].info);
+    if (to->rows[i].blob) (void)bytes_ref(to->rows[i].blob);
+  }
+}
+
 void model_release(model *m) {
   engine_rows_release(m->rows, m->n);
   mem_free(m->rows);

@@ -424,9 +424,18 @@ static const char *do_recorded(world *w, const script_line *line) {
   return NULL;
 }
 
+static void add_due(world *w) {
+  int64_t due = engine_next_due_ns(world_run(w));
+  buf_adds(&w->out, due ? ", due " : "");
+  if (due) text_add_time(&w->out, due);
+  buf_addb(&w->out, '\n');
+}
+
+/* crash [unwritten]: with "unwritten" lazy steps are lost too. */
 static const char *do_crash(world *w, const script_line *line) {
-  world_crash(w);
-  buf_adds(&w->out, "loaded\n");
+  world_crash(w, has_word(line, "unwritten"));
+  buf_adds(&w->out, "loaded");
+  add_due(w);
   return NULL;
 }
 

@@ -38,6 +38,7 @@ void world_init(world *w) {
 void world_release(world *w) {
   for (size_t i = 0; i < w->n_runs; i++) engine_free(w->runs[i]);
   model_release(&w->model);
+  model_release(&w->durable);
   arena_release(&w->names);
   arena_release(&w->arena);
   buf_release(&w->out);
@@ -201,7 +202,7 @@ static void add_outcome(world *w, engine_run *run, const engine_step *st, const 
 
 static bool same_item(const engine_item *x, const engine_item *y, arena *a) {
   return x->id == y->id && x->kind == y->kind && x->due_ns == y->due_ns &&
-         memcmp(&x->queued, &y->queued, sizeof x->queued) == 0 &&
+         same_place(&x->queued, &y->queued) &&
          span_eq(pb_encode_arena(item_desc(x->kind), x->msg, a),
                  pb_encode_arena(item_desc(y->kind), y->msg, a));
 }
@@ -258,7 +259,7 @@ static const char *compare_runs(const engine_run *mem, const engine_run *rows, a
     buf_release(&text);
     return why;
   }
-  if (!unwritten && memcmp(&mem->wft_queued, &rows->wft_queued, sizeof mem->wft_queued) != 0) {
+  if (!unwritten && !same_place(&mem->wft_queued, &rows->wft_queued)) {
     return "the task's place in its queue is not as stored";
   }
   if (!unwritten && engine_next_due_ns(mem) != engine_next_due_ns(rows)) {
@@ -296,8 +297,7 @@ static void check_tasks(world *w, const engine_run *run, const engine_step *st) 
     const store_queued *at = t->kind == ENGINE_WORKFLOW_TASK ? &run->wft_queued
                              : it                            ? &it->queued
                                                              : NULL;
-    if (!at || memcmp(at, &t->queued, sizeof *at) != 0)
-      w->broken = "a task is offered that is not there";
+    if (!at || !same_place(at, &t->queued)) w->broken = "a task is offered that is not there";
   }
 }
 
@@ -337,9 +337,11 @@ void world_end(world *w, const err *e) {
     engine_rows_release(st->follower_step->rows, st->follower_step->n_rows);
   }
   engine_rows_release(st->rows, st->n_rows);
+  if (!st->lazy) model_copy(&w->durable, &w->model);
 }
 
-void world_crash(world *w) {
+void world_crash(world *w, bool lose_lazy) {
+  if (lose_lazy) model_copy(&w->model, &w->durable);
   engine_run **at = &w->runs[w->current], *again = NULL;
   err *e = model_load(&w->model, (*at)->run, &w->arena, &again);
   if (e) {

@@ -26,6 +26,8 @@ store_row *model_find(model *m, store_row_kind kind, int64_t run, int64_t id);
 /* The run as a restart would see it. */
 err *model_load(model *m, int64_t run, arena *a, engine_run **ret_run);
 void model_release(model *m);
+/* Makes `to` the same. */
+void model_copy(model *to, const model *from);
 
 typedef struct world_token {
   span name;
@@ -48,7 +50,7 @@ typedef struct world {
   size_t n_queues;
   world_token tokens[WORLD_MOST_TOKENS];
   size_t n_tokens;
-  model model;
+  model model, durable; /* with and without lazy steps that no durable one followed */
   engine_run *runs[WORLD_MOST_RUNS];
   size_t n_runs, current;
   int64_t run_keys, polls;
@@ -67,8 +69,8 @@ void world_add_run(world *w, engine_run *run);
 engine_step *world_begin(world *w);
 /* Stores what the step gave, writes it down and checks. `e`: the step was refused. */
 void world_end(world *w, const err *e);
-/* Memory is lost; rows are read again. */
-void world_crash(world *w);
+/* Memory is lost; rows are read again. Lazy steps may not have been written yet. */
+void world_crash(world *w, bool lose_lazy);
 
 /* A poll's request id, another one each time. */
 span world_poll_id(world *w);

@@ -347,7 +347,7 @@ void tx_end_unwritten(engine_run *run) {
 static bool run_row_changed(const engine_run *run) {
   const tx *t = &run->tx;
   return !run->inserted || memcmp(&t->saved, &run->state, sizeof t->saved) != 0 ||
-         memcmp(&t->saved_queued, &run->wft_queued, sizeof t->saved_queued) != 0;
+         !same_place(&t->saved_queued, &run->wft_queued);
 }
 
 /* A task that was offered and then cancelled in the same step is not offered. */

@@ -278,6 +278,7 @@ err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
   tx_begin(run, st);
   make_normal_if_stale(run);
   if (run->tx.events.n) {
+    st->lazy = false; /* the worker is about to see them */
     tx_finish(run);
     tx_begin(run, st);
   }
