@@ -75,6 +75,7 @@ void call_refuse(call *c, shard_run *run, const err *e) {
 }
 
 void call_finish(call *c, shard_run *run, const err *e, const void *response) {
+  shard *s = c->s; /* the answer may go out at once, and c with it */
   run_pin(run);
   if (!e) e = step_stage(c->s, c->step);
   if (!e) e = c->step->parts[0].st->reply_err;
@@ -83,7 +84,7 @@ void call_finish(call *c, shard_run *run, const err *e, const void *response) {
   } else {
     call_answer(c, run, response);
   }
-  run_unpin(c->s, run);
+  run_unpin(s, run);
 }
 
 /* --- ops that wait --- */

@@ -67,7 +67,7 @@ class Server:
             self.kill9()
             return None
 
-    def log(self, lines=40):
+    def log(self, lines=120):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return "".join(f.readlines()[-lines:])
 
