@@ -193,6 +193,13 @@ static err *not_found(const run_use *u) {
                    SPAN_ARG(u->workflow_id), SPAN_ARG(u->run_id)));
 }
 
+err *run_trouble_error(arena *a, const char *trouble) {
+  return ERR(a, DATA_LOSS,
+             "this run is out of service because its state is broken: %s. Other runs are not "
+             "affected. Please report this with the server's log.",
+             trouble);
+}
+
 static bool is_asked_for(const run_use *u, const shard_run *run) {
   engine_view v;
   engine_look(run->engine, &v);
@@ -202,9 +209,7 @@ static bool is_asked_for(const run_use *u, const shard_run *run) {
 
 static void use_give(shard *s, run_use *u, shard_run *run) {
   if (run->phase == RUN_QUARANTINED) {
-    u->ready(s, u, NULL,
-             ERR(u->arena, DATA_LOSS, "this run is out of service: %s. Reset or terminate it.",
-                 run->trouble));
+    u->ready(s, u, NULL, run_trouble_error(u->arena, run->trouble));
   } else if (run->phase != RUN_READY) {
     u->ready(s, u, NULL, run_gone_error(u->arena));
   } else if (!is_asked_for(u, run)) {
@@ -428,8 +433,8 @@ void run_drop(shard *s, shard_run *run, const err *e, bool reload) {
 
 void run_quarantine(shard *s, shard_run *run, const char *trouble) {
   arena a = ARENA_INIT;
-  err *e = ERR(&a, DATA_LOSS, "this run is out of service: %s. Reset or terminate it.", trouble);
-  LOG(ERROR, "a run is out of service: its state is broken; reset or terminate it",
+  err *e = run_trouble_error(&a, trouble);
+  LOG(ERROR, "a run is out of service: its state is broken; the others go on. Please report this",
       LOG_SPAN("workflow_id", run->workflow_id), LOG_I("run", run->key), LOG_S("trouble", trouble));
   run_pin(run);
   mem_free(run->trouble);

@@ -243,6 +243,7 @@ void run_drop(shard *s, shard_run *run, const err *e, bool reload);
 void run_quarantine(shard *s, shard_run *run, const char *trouble);
 void runs_evict(shard *s);
 const err *run_gone_error(arena *a);
+err *run_trouble_error(arena *a, const char *trouble);
 /* NOT_FOUND with the detail that clients look for. */
 err *not_found_error(arena *a, const char *what);
 

@@ -257,6 +257,18 @@ ask *complete_activity(world *w, span token) {
   return a;
 }
 
+ask *fail_activity(world *w, span token) {
+  ask *a = ask_new(w, &pb_RespondActivityTaskFailedResponse_desc);
+  pb_RespondActivityTaskFailedRequest *r = pb_new(&a->arena, RespondActivityTaskFailedRequest);
+  r->task_token = arena_dup(&a->arena, token);
+  r->failure = pb_new(&a->arena, Failure);
+  r->failure->message = SPAN("no");
+  r->failure->which_failure_info = PB_Failure_application_failure_info_FIELD;
+  r->failure->application_failure_info = pb_new(&a->arena, ApplicationFailureInfo);
+  shard_activity_fail(w->shard, &a->op, r);
+  return a;
+}
+
 ask *answer_query(world *w, span token) {
   ask *a = ask_new(w, &pb_RespondQueryTaskCompletedResponse_desc);
   pb_RespondQueryTaskCompletedRequest *r = pb_new(&a->arena, RespondQueryTaskCompletedRequest);
