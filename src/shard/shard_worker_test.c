@@ -246,17 +246,17 @@ static void test_the_ledger_lists_attempts(void **state) {
   ask *failed =
       fail_activity(w, ((pb_PollActivityTaskQueueResponse *)activity->answer)->task_token);
   answer(w, failed);
-  ask *list = ask_new(w, NULL);
-  shard_list_attempts(w->shard, &list->op, SPAN("wf"), SPAN_NONE, 5);
+  ask *asked = ask_new(w, NULL);
+  shard_list_attempts(w->shard, &asked->op, SPAN("wf"), SPAN_NONE, 5);
   world_run(w);
-  assert_int_equal(list->code, ERR_OK);
-  const shard_attempts *attempts = list->answer;
+  assert_int_equal(asked->code, ERR_OK);
+  const shard_attempts *attempts = asked->answer;
   assert_int_equal(attempts->n, 1);
   assert_int_equal(attempts->v[0]->attempt, 1);
   assert_true(span_eq(attempts->v[0]->failure->message, SPAN("no")));
   ask_free(activity);
   ask_free(failed);
-  ask_free(list);
+  ask_free(asked);
 }
 
 typedef struct raw_commit {
