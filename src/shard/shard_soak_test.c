@@ -78,7 +78,7 @@ static void step_worker(soak *k, int i) {
   } else if (!p) {
     k->polls[i] = poll_workflow(&k->w, "q");
   } else if (!p->done && rng_below(&k->random, 20) == 0) {
-    shard_op_gone(k->w.shard, &p->op);
+    ask_gone(&k->w, p);
   }
   p = k->activity_polls[i];
   if (p && p->done && !k->activity_answers[i]) {
@@ -90,13 +90,13 @@ static void step_worker(soak *k, int i) {
   } else if (!p) {
     k->activity_polls[i] = poll_activity(&k->w, "q");
   } else if (!p->done && rng_below(&k->random, 20) == 0) {
-    shard_op_gone(k->w.shard, &p->op);
+    ask_gone(&k->w, p);
   }
 }
 
 static void abandon(ask **a) {
-  if (*a) (*a)->done = true;
-  forget(a);
+  if (*a) ask_abandon(*a);
+  *a = NULL;
 }
 
 static void crash(soak *k) {

@@ -56,7 +56,7 @@ static void test_a_silent_sticky_worker_loses_its_task_after_the_timeout(void **
   world *w = *state;
   ask *sticky = poll_sticky(w, "sticky");
   start_sticky(w);
-  shard_op_gone(w->shard, &sticky->op);
+  ask_gone(w, sticky);
   answer_free(w, signal_workflow(w, "wf", "s"));
   ask *poll = poll_workflow(w, "q");
   world_pass(w, 9 * NS_PER_SEC);
@@ -72,12 +72,12 @@ static void test_a_sticky_worker_that_shuts_down_gives_its_tasks_away(void **sta
   world *w = *state;
   ask *sticky = poll_sticky(w, "sticky");
   start_sticky(w);
-  shard_op_gone(w->shard, &sticky->op);
+  ask_gone(w, sticky);
   answer_free(w, signal_workflow(w, "wf", "s"));
   ask *poll = poll_workflow(w, "q");
   ask *a = ask_new(w, &pb_ShutdownWorkerResponse_desc);
   pb_ShutdownWorkerRequest r = {.sticky_task_queue = SPAN("sticky")};
-  shard_shutdown_worker(w->shard, &a->op, &r);
+  shard_shutdown_worker(w->shard, &a->call->op, &r);
   answer(w, poll);
   ask_free(a);
   ask_free(sticky);
@@ -102,7 +102,7 @@ static void test_a_query_leaves_a_silent_sticky_queue(void **state) {
   world *w = *state;
   ask *sticky = poll_sticky(w, "sticky");
   start_sticky(w);
-  shard_op_gone(w->shard, &sticky->op);
+  ask_gone(w, sticky);
   ask *asked = query_workflow(w, "wf");
   ask *poll = poll_workflow(w, "q");
   world_pass(w, 9 * NS_PER_SEC);
@@ -123,7 +123,7 @@ static void test_a_query_of_a_vanished_poll_goes_to_the_next(void **state) {
   finish_workflow(w);
   ask *asked = query_workflow(w, "wf");
   ask *gone = poll_workflow(w, "q");
-  if (!gone->done) shard_op_gone(w->shard, &gone->op);
+  ask_gone(w, gone);
   world_run(w);
   if (gone->code == ERR_CANCELLED) {
     ask *poll = poll_workflow(w, "q");
@@ -132,7 +132,7 @@ static void test_a_query_of_a_vanished_poll_goes_to_the_next(void **state) {
     answer(w, asked);
     ask_free(poll);
   } else {
-    shard_op_gone(w->shard, &asked->op);
+    ask_gone(w, asked);
   }
   ask_free(gone);
   ask_free(asked);
@@ -215,7 +215,7 @@ static void test_a_running_activity_is_not_handed_out_again_after_a_crash(void *
   ask *second = poll_activity(w, "q");
   world_pass(w, NS_PER_SEC);
   assert_false(second->done);
-  shard_op_gone(w->shard, &second->op);
+  ask_gone(w, second);
   answer_free(w, complete_activity(w, activity->task_token));
   ask_free(first);
   ask_free(second);
@@ -240,6 +240,13 @@ static void test_a_workflow_task_times_out_and_comes_again(void **state) {
   ask_free(late);
 }
 
+static void check_attempts(ask *a, const void *response) {
+  const shard_attempts *attempts = response;
+  assert_int_equal(attempts->n, 1);
+  assert_int_equal(attempts->v[0]->attempt, 1);
+  assert_true(span_eq(attempts->v[0]->failure->message, SPAN("no")));
+}
+
 static void test_the_ledger_lists_attempts(void **state) {
   world *w = *state;
   ask *activity = started_activity(w);
@@ -247,13 +254,10 @@ static void test_the_ledger_lists_attempts(void **state) {
       fail_activity(w, ((pb_PollActivityTaskQueueResponse *)activity->answer)->task_token);
   answer(w, failed);
   ask *asked = ask_new(w, NULL);
-  shard_list_attempts(w->shard, &asked->op, SPAN("wf"), SPAN_NONE, 5);
+  asked->take = check_attempts;
+  shard_list_attempts(w->shard, &asked->call->op, SPAN("wf"), SPAN_NONE, 5);
   world_run(w);
   assert_int_equal(asked->code, ERR_OK);
-  const shard_attempts *attempts = asked->answer;
-  assert_int_equal(attempts->n, 1);
-  assert_int_equal(attempts->v[0]->attempt, 1);
-  assert_true(span_eq(attempts->v[0]->failure->message, SPAN("no")));
   ask_free(activity);
   ask_free(failed);
   ask_free(asked);
