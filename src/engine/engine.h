@@ -43,6 +43,10 @@ typedef struct engine_limits {
 
 extern const engine_limits engine_default_limits;
 
+/* How many attempts of an activity the ledger (rows ATTEMPT_PUT) keeps whole. There are more rows:
+ * readers leave out all but the newest of these. */
+enum { ENGINE_LEDGER_ATTEMPTS = 64 };
+
 typedef enum engine_task_kind { ENGINE_WORKFLOW_TASK, ENGINE_ACTIVITY_TASK } engine_task_kind;
 
 /* A task that became ready for a worker. */
