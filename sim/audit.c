@@ -58,6 +58,39 @@ size_t audit_open_runs(sim *s) {
   return n;
 }
 
+static void say_open(sim *s, const store_load *l) {
+  arena a = ARENA_INIT;
+  pb_store_RunState *st;
+  pb_store_RunInfo *info;
+  if (PB_DECODE(store_RunState, bytes_span(l->row.blob), &a, &st) ||
+      PB_DECODE(store_RunInfo, bytes_span(l->row.info), &a, &info)) {
+    return;
+  }
+  sim_trace(
+      s, "open: run %lld %.*s of %.*s: next event %lld, due %lld, queue %lld", (long long)l->run,
+      SPAN_ARG(info->run_id), SPAN_ARG(info->workflow_id), (long long)st->next_event_id,
+      (long long)(l->row.due_ns ? l->row.due_ns - s->start_ns : 0), (long long)l->row.queued.queue);
+  sim_trace(s, "  workflow task %lld started %lld attempt %d, %lld completed, first at %lld",
+            (long long)st->wft_scheduled_id, (long long)st->wft_started_id, st->wft_attempt,
+            (long long)st->completed_wfts, (long long)st->first_backoff_until);
+  for (size_t i = 0; i < l->n_rows; i++) {
+    const store_row *r = &l->rows[i];
+    sim_trace(s, "  item %lld kind %d due %lld queue %lld seq %lld", (long long)r->id, r->item_kind,
+              (long long)(r->due_ns ? r->due_ns - s->start_ns : 0), (long long)r->queued.queue,
+              (long long)r->queued.seq);
+  }
+  arena_release(&a);
+}
+
+void audit_say_open(sim *s) {
+  for (int64_t key = 1; key <= s->disk->last_run_key; key++) {
+    store_load l = {.kind = LOAD_RUN, .run = key};
+    load(s, &l);
+    if (l.found && l.row.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) say_open(s, &l);
+    load_release(&l);
+  }
+}
+
 /* --- history --- */
 
 static void read_events(audit_run *r) {

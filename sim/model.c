@@ -110,6 +110,7 @@ static record *known_token(sim *s, record_kind kind, span token, sim_method m) {
 
 static void wft_answered(sim *s, sim_method m, span token) {
   record *r = known_token(s, REC_WFT, token, m);
+  sim_trace(s, "  token %016llx", (unsigned long long)sim_hash(token));
   if (++r->accepted > 1) {
     sim_broken(s, "T1", "%s took the same token %u times", net_method_name(m), r->accepted);
   }
@@ -125,6 +126,7 @@ static span activity_of(const record *attempt) {
 static record *attempt_answered(sim *s, sim_method m, span token, bool ends) {
   record *t = known_token(s, REC_TOKEN, token, m);
   record *attempt = model_make(s, REC_ATTEMPT, bytes_span(t->text));
+  sim_trace(s, "  attempt %.*s", SPAN_ARG(attempt->key));
   record *activity = model_make(s, REC_ACTIVITY, activity_of(attempt));
   if (++attempt->accepted > 1) {
     sim_broken(s, "T1", "attempt %.*s was answered %u times", SPAN_ARG(attempt->key),
@@ -186,6 +188,9 @@ static void wft_given(sim *s, const pb_PollWorkflowTaskQueueResponse *r) {
   if (!r || !r->task_token.n) return;
   span run_id = r->workflow_execution->run_id;
   if (!r->query) model_make(s, REC_WFT, r->task_token);
+  sim_trace(s, "  workflow task %lld attempt %d of %.*s, token %016llx%s",
+            (long long)r->started_event_id, r->attempt, SPAN_ARG(run_id),
+            (unsigned long long)sim_hash(r->task_token), r->query ? ", query" : "");
   run_promised(s, run_id);
   events_shown(s, run_id, r->history, 2, "workflow task");
 }
@@ -196,6 +201,8 @@ static void activity_given(sim *s, const pb_PollActivityTaskQueueResponse *r, ar
   record *activity = model_make(s, REC_ACTIVITY, name);
   record *attempt =
       model_make(s, REC_ATTEMPT, arena_spanf(a, "%.*s/%d", SPAN_ARG(name), r->attempt));
+  sim_trace(s, "  attempt %d of %.*s, token %016llx", r->attempt, SPAN_ARG(name),
+            (unsigned long long)sim_hash(r->task_token));
   program_plan plan = program_of_input(r->input);
   pb_RetryPolicy policy;
   program_retry(plan, r->activity_id, &policy, a);

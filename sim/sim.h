@@ -294,6 +294,8 @@ void audit_disk(sim *s, bool final);
 void audit_memory(sim *s);
 /* Runs that are still open. */
 size_t audit_open_runs(sim *s);
+/* Into the trace: what they wait for. */
+void audit_say_open(sim *s);
 /* Ids of events that the disk has of this run, plus one; 0: the run is not there. */
 int64_t audit_next_event_id(sim *s, span run_id);
 
