@@ -123,10 +123,10 @@ static void read_events(audit_run *r) {
 
 static void check_stable(audit_run *r) {
   record *rec = model_make(r->sim, REC_RUN, r->info->run_id);
-  if (r->n < rec->n_disk) BROKEN(r, "D2", "%zu events, and had %zu", r->n, rec->n_disk);
   if (r->n < rec->n_events) {
     BROKEN(r, "D1", "%zu events, and somebody was shown %zu", r->n, rec->n_events);
   }
+  if (r->n < rec->n_disk) BROKEN(r, "D2", "%zu events, and had %zu", r->n, rec->n_disk);
   for (size_t i = 0; i < r->n; i++) {
     if (i < rec->n_events && rec->events[i] && i < rec->n_disk && !r->sim->quiet) continue;
     model_event(r->sim, r->info->run_id, r->events[i], "disk");
@@ -434,7 +434,15 @@ static void see_start(audit_run *r) {
   record *start =
       model_make(r->sim, REC_START, model_key(r->arena, r->info->workflow_id, r->info->request_id));
   see(r, start);
-  if (start->seen > 1) BROKEN(r, "I1", "%u runs have its request id", start->seen);
+  /* A request id holds while no other run took the place of the run that it made. */
+  record *id = model_make(r->sim, REC_ID, r->info->workflow_id);
+  if (id->seen_at == r->sim->n_audits && span_eq(bytes_span(id->text), r->info->request_id)) {
+    BROKEN(r, "I1", "it and the run before it have the request id %.*s",
+           SPAN_ARG(r->info->request_id));
+  }
+  bytes_unref(id->text);
+  id->text = bytes_copy(r->info->request_id);
+  see(r, id);
   record *closed = model_find(r->sim, REC_CLOSED, r->info->run_id);
   if (closed && r->state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) {
     BROKEN(r, "D1", "it was acknowledged to be terminated and has status %d", r->state->status);

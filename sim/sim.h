@@ -251,6 +251,7 @@ typedef enum record_kind {
   REC_ATTEMPT,  /* run id, activity id, attempt -> accepted; text: the failure that was accepted */
   REC_ACTIVITY, /* run id, activity id -> accepted: answers that ended it; time: of the next attempt
                  */
+  REC_ID,       /* workflow id -> text: request id of the newest run that the audit saw */
   REC_CLOSED,   /* run id: was acknowledged to be closed */
 } record_kind;
 
