@@ -151,6 +151,8 @@ typedef struct engine_view {
 void engine_look(const engine_run *run, engine_view *ret_view);
 /* Earliest time at which engine_fire has something to do; 0: never. */
 int64_t engine_next_due_ns(const engine_run *run);
+/* Only memory knows that the pending workflow task was handed out. */
+bool engine_start_in_memory(const engine_run *run);
 /* Every task that is ready now (after a load). */
 void engine_ready_tasks(engine_run *run, engine_step *st);
 pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a);

@@ -441,6 +441,8 @@ void run_quarantine(shard *s, shard_run *run, const char *trouble) {
 }
 
 static bool is_evictable(const shard *s, const shard_run *run) {
+  /* The start of a transient task is in memory only: without it nobody would time the task out. */
+  if (engine_start_in_memory(run->engine)) return false;
   return !run->pins && run->lsn <= s->durable_lsn && !list_linked(&run->lazy_node) &&
          list_empty(&run->watchers) && list_empty(&run->queries);
 }

@@ -119,6 +119,7 @@ struct step {
   step_part parts[STEP_PARTS];
   size_t n_parts;
   store_step store;
+  bool names_queues; /* writes names of task queues */
   /* Named rows: whether they are durable now. */
   void (*named_done)(shard *s, step *t, const err *e);
   void *owner;
@@ -144,7 +145,7 @@ typedef struct ns_entry {
 typedef struct queue_name {
   hmap_node by_name, by_key;
   int64_t key, ns;
-  bool activity, sticky, stored; /* stored: on disk or on its way */
+  bool activity, sticky, stored; /* stored: its name is on disk */
   size_t n;
   uint8_t name[];
 } queue_name;
@@ -336,6 +337,10 @@ void names_init(shard *s);
 void names_release(shard *s);
 MUST_USE err *names_load(shard *s, const store_row *rows, size_t n, arena *a);
 queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sticky);
+/* Rows that name a queue by its key must find the name after a restart: the names that are not on
+ * disk join the step, so that none is there without the other. */
+void names_join(shard *s, step *t);
+void names_durable(shard *s, const step *t);
 /* NULL when nobody used it yet. */
 queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity);
 /* Of the queue of this key, made if needed. */

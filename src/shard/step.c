@@ -210,6 +210,7 @@ static void stage(shard *s, step *t) {
     run_pin(t->parts[i].run);
     collect_rows(s, t, &t->parts[i]);
   }
+  names_join(s, t);
   t->refs++;
   list_push_back(&s->staged, &t->node);
   s->stats.steps++;
