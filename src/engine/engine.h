@@ -43,6 +43,10 @@ typedef struct engine_limits {
 
 extern const engine_limits engine_default_limits;
 
+/* How many attempts of an activity the ledger (rows ATTEMPT_PUT) keeps whole. There are more rows:
+ * readers leave out all but the newest of these. */
+enum { ENGINE_LEDGER_ATTEMPTS = 64 };
+
 typedef enum engine_task_kind { ENGINE_WORKFLOW_TASK, ENGINE_ACTIVITY_TASK } engine_task_kind;
 
 /* A task that became ready for a worker. */
@@ -147,6 +151,8 @@ typedef struct engine_view {
 void engine_look(const engine_run *run, engine_view *ret_view);
 /* Earliest time at which engine_fire has something to do; 0: never. */
 int64_t engine_next_due_ns(const engine_run *run);
+/* Only memory knows that the pending workflow task was handed out. */
+bool engine_start_in_memory(const engine_run *run);
 /* Every task that is ready now (after a load). */
 void engine_ready_tasks(engine_run *run, engine_step *st);
 pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a);

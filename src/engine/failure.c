@@ -66,20 +66,54 @@ static span cut(span s, size_t limit) {
   return span_of(s.p, limit);
 }
 
+enum { KEPT_BYTES = 512 * 1024, KEPT_LINKS = 20, KEPT_NAME_BYTES = 1000 };
+
+/* What kind of failure it is, without what may be large. */
+static void keep_kind(const pb_Failure *f, pb_Failure *kept, arena *a) {
+  kept->which_failure_info = f->which_failure_info;
+  switch (f->which_failure_info) {
+    case PB_Failure_application_failure_info_FIELD:
+      kept->application_failure_info = pb_new(a, ApplicationFailureInfo);
+      kept->application_failure_info->type =
+          cut(f->application_failure_info->type, KEPT_NAME_BYTES);
+      kept->application_failure_info->non_retryable = f->application_failure_info->non_retryable;
+      kept->application_failure_info->next_retry_delay =
+          f->application_failure_info->next_retry_delay;
+      kept->application_failure_info->category = f->application_failure_info->category;
+      return;
+    case PB_Failure_timeout_failure_info_FIELD:
+      kept->timeout_failure_info = pb_new(a, TimeoutFailureInfo);
+      kept->timeout_failure_info->timeout_type = f->timeout_failure_info->timeout_type;
+      return;
+    case PB_Failure_canceled_failure_info_FIELD:
+      kept->canceled_failure_info = pb_new(a, CanceledFailureInfo);
+      return;
+    case PB_Failure_terminated_failure_info_FIELD:
+      kept->terminated_failure_info = pb_new(a, TerminatedFailureInfo);
+      return;
+    case PB_Failure_server_failure_info_FIELD:
+      kept->server_failure_info = pb_new(a, ServerFailureInfo);
+      kept->server_failure_info->non_retryable = f->server_failure_info->non_retryable;
+      return;
+    default:
+      kept->which_failure_info = 0;
+  }
+}
+
 pb_Failure *failure_fit_bytes(const pb_Failure *f, size_t limit, arena *a) {
   if (pb_encoded_bytes(&pb_Failure_desc, f) <= limit) return (pb_Failure *)f;
-  const size_t quarter = 128 * 1024;
   pb_Failure *outer = failure_server(a, SPAN("Failure exceeds size limit."), true);
-  pb_Failure *kept = link_copy(f, a);
-  kept->message = cut(f->message, quarter);
-  kept->stack_trace = cut(f->stack_trace, quarter);
-  kept->encoded_attributes = NULL;
-  if (kept->which_failure_info == PB_Failure_application_failure_info_FIELD) {
-    pb_ApplicationFailureInfo *info = arena_new(a, pb_ApplicationFailureInfo);
-    *info = *f->application_failure_info;
-    info->details = SPAN_NONE;
-    kept->application_failure_info = info;
+  pb_Failure **at = &outer->cause;
+  size_t left = MIN((size_t)KEPT_BYTES, limit / 4);
+  for (int i = 0; f && i < KEPT_LINKS; f = f->cause, i++) {
+    pb_Failure *kept = *at = pb_new(a, Failure);
+    kept->message = cut(f->message, left / 2);
+    left -= kept->message.n;
+    kept->stack_trace = cut(f->stack_trace, left / 2);
+    left -= kept->stack_trace.n;
+    kept->source = cut(f->source, KEPT_NAME_BYTES);
+    keep_kind(f, kept, a);
+    at = &kept->cause;
   }
-  outer->cause = kept;
   return outer;
 }

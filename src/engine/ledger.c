@@ -1,17 +1,23 @@
 /* ledger.c - what happened to each attempt of an activity, kept beside history.
  *
- * The last LEDGER_ATTEMPTS attempts have a row each (row number attempt mod LEDGER_ATTEMPTS). A
- * failure that an earlier kept attempt reported too is stored once: the later row names the
- * earlier. When a row that others name is about to be overwritten, the new failure is written out
- * in full, so nothing dangles. Beyond the run's budget rows say that the failure was left out, and
- * its size.
+ * Each attempt has a row; rows are used again after LEDGER_SLOTS attempts, so that at least the
+ * last ENGINE_LEDGER_ATTEMPTS are whole. A failure that one of the LEDGER_SHARED attempts before
+ * reported too is stored once: the later row names the earlier, which is overwritten only after the
+ * later one is no longer among the last ENGINE_LEDGER_ATTEMPTS. Beyond the run's budget rows say
+ * that the failure was left out, and its size; what is overwritten is given back to the budget,
+ * LEDGER_SHARED rows at a time.
  */
 #include "base/hash.h"
 #include "engine/engine_int.h"
 
-enum { LEDGER_ATTEMPTS = 64, LEDGER_REFS = 8 };
+enum {
+  LEDGER_SHARED = 32,
+  LEDGER_SLOTS = ENGINE_LEDGER_ATTEMPTS + LEDGER_SHARED,
+  LEDGER_PARTS = LEDGER_SLOTS / LEDGER_SHARED,
+  LEDGER_REFS = 8,
+};
 
-static int32_t slot_of(int32_t attempt) { return (attempt - 1) % LEDGER_ATTEMPTS + 1; }
+static int32_t slot_of(int32_t attempt) { return (attempt - 1) % LEDGER_SLOTS + 1; }
 
 /* The kept failure with this hash, or NULL. */
 static pb_store_AttemptFailureRef *find_ref(const pb_store_ActivityItem *act, uint64_t hash) {
@@ -39,7 +45,24 @@ static void add_ref(pb_store_ActivityItem *act, arena *a, uint64_t hash, int32_t
 
 /* The stored copy must still be there when the newest kept attempt is read. */
 static bool ref_holds(const pb_store_AttemptFailureRef *ref, int32_t attempt) {
-  return attempt - ref->last_attempt < LEDGER_ATTEMPTS / 2;
+  return attempt - ref->last_attempt < LEDGER_SHARED;
+}
+
+/* The bytes of the part of the rows that this attempt's row belongs to. The first attempt of a part
+ * begins it anew. */
+static int64_t *part_bytes(engine_run *run, pb_store_ActivityItem *act, int32_t attempt) {
+  int64_t *parts = arena_array(run->tx.arena, int64_t, LEDGER_PARTS);
+  for (size_t i = 0; i < act->ledger_bytes.n && i < LEDGER_PARTS; i++) {
+    parts[i] = act->ledger_bytes.v[i];
+  }
+  act->ledger_bytes.v = parts;
+  act->ledger_bytes.n = LEDGER_PARTS;
+  int64_t *part = &parts[(slot_of(attempt) - 1) / LEDGER_SHARED];
+  if ((attempt - 1) % LEDGER_SHARED == 0) {
+    run->state.ledger_bytes -= *part;
+    *part = 0;
+  }
+  return part;
 }
 
 static void store_failure(engine_run *run, pb_store_ActivityItem *act, const pb_Failure *failure,
@@ -48,6 +71,7 @@ static void store_failure(engine_run *run, pb_store_ActivityItem *act, const pb_
   span encoded = PB_ENCODE(Failure, failure, a);
   uint64_t hash = hash_bytes((hash_key){1, 2}, encoded);
   rec->failure_bytes = (int64_t)encoded.n;
+  int64_t *part = part_bytes(run, act, rec->attempt);
   pb_store_AttemptFailureRef *ref = find_ref(act, hash);
   if (ref && ref_holds(ref, rec->attempt)) {
     rec->failure_slot = ref->slot;
@@ -59,6 +83,7 @@ static void store_failure(engine_run *run, pb_store_ActivityItem *act, const pb_
   }
   rec->failure = (pb_Failure *)failure;
   run->state.ledger_bytes += (int64_t)encoded.n;
+  *part += (int64_t)encoded.n;
   add_ref(act, a, hash, rec->attempt);
 }
 

@@ -3,6 +3,11 @@
 
 const pb_store_RunInfo *engine_info(const engine_run *run) { return run->info; }
 
+bool engine_start_in_memory(const engine_run *run) {
+  const pb_store_RunState *s = &run->state;
+  return s->wft_started_id != 0 && (run->start_unwritten || !s->wft_written);
+}
+
 void engine_look(const engine_run *run, engine_view *v) {
   const pb_store_RunState *s = &run->state;
   const pb_store_RunInfo *i = run->info;

@@ -112,6 +112,7 @@ static void step_failed(shard *s, step *t, const err *e) {
 
 static void step_durable(shard *s, step *t) {
   if (t->named_done) t->named_done(s, t, NULL);
+  names_durable(s, t);
   for (size_t i = 0; i < t->n_parts; i++) {
     shard_run *run = t->parts[i].run;
     engine_step *st = t->parts[i].st;

@@ -236,34 +236,51 @@ queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sti
 
 match_queue *queue_of_key(shard *s, int64_t key) { return matching_queue(&s->matching, key, true); }
 
-static void queue_written(shard *s, step *t, const err *e) {
-  if (e) ((queue_name *)t->owner)->stored = false;
+static queue_name *unstored(const shard *s, const store_row *row) {
+  if (!row->queued.queue) return NULL;
+  uint64_t hash = hash_u64((uint64_t)row->queued.queue);
+  for (hmap_node *n = hmap_first(&s->queue_by_key, hash); n; n = hmap_next(n)) {
+    queue_name *q = CONTAINER_OF(n, queue_name, by_key);
+    if (q->key == row->queued.queue) return q->stored ? NULL : q;
+  }
+  return NULL;
 }
 
-/* Rows that name the queue by its key must find the name after a restart. */
-static void queue_store(shard *s, queue_name *q) {
-  q->stored = true;
+static store_row name_row(const queue_name *q, arena *a) {
   pb_store_TaskQueueName record = {.key = q->key,
                                    .namespace_key = q->ns,
                                    .name = span_of(q->name, q->n),
                                    .activity = q->activity,
                                    .sticky = q->sticky};
-  step *t = step_new(s);
-  t->owner = q;
-  t->named_done = queue_written;
-  step_stage_named(
-      s, t,
-      (store_row){.kind = ROW_NAMED_PUT,
-                  .name = arena_spanf(&t->arena, "%s%lld", queue_prefix, (long long)q->key),
-                  .blob = bytes_copy(PB_ENCODE(store_TaskQueueName, &record, &t->arena))});
-  step_unref(t);
+  return (store_row){.kind = ROW_NAMED_PUT,
+                     .name = arena_spanf(a, "%s%lld", queue_prefix, (long long)q->key),
+                     .blob = bytes_copy(PB_ENCODE(store_TaskQueueName, &record, a))};
+}
+
+void names_join(shard *s, step *t) {
+  size_t n = t->store.n_rows, more = 0;
+  for (size_t i = 0; i < n; i++) more += unstored(s, &t->store.rows[i]) != NULL;
+  if (!more) return;
+  store_row *rows = arena_array(&t->arena, store_row, n + more);
+  memcpy(rows, t->store.rows, n * sizeof *rows);
+  for (size_t i = 0; i < n; i++) {
+    const queue_name *q = unstored(s, &rows[i]);
+    if (q) rows[t->store.n_rows++] = name_row(q, &t->arena);
+  }
+  t->store.rows = rows;
+  t->names_queues = true;
+}
+
+void names_durable(shard *s, const step *t) {
+  if (!t->names_queues) return;
+  for (size_t i = 0; i < t->store.n_rows; i++) {
+    queue_name *q = unstored(s, &t->store.rows[i]);
+    if (q) q->stored = true;
+  }
 }
 
 int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, bool sticky) {
-  shard *s = ctx;
-  queue_name *q = queue_named(s, ns, name, kind == ENGINE_ACTIVITY_TASK, sticky);
-  if (!q->stored) queue_store(s, q);
-  return q->key;
+  return queue_named(ctx, ns, name, kind == ENGINE_ACTIVITY_TASK, sticky)->key;
 }
 
 err *names_load(shard *s, const store_row *rows, size_t n, arena *a) {

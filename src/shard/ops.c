@@ -133,6 +133,10 @@ static err *decode_attempts(const store_load *l, arena *a, shard_attempts *all) 
     }
   }
   if (all->n > 1) qsort(all->v, all->n, sizeof(pb_store_AttemptRecord *), by_attempt);
+  if (all->n > ENGINE_LEDGER_ATTEMPTS) {
+    all->v += all->n - ENGINE_LEDGER_ATTEMPTS;
+    all->n = ENGINE_LEDGER_ATTEMPTS;
+  }
   return NULL;
 }
 

@@ -193,6 +193,13 @@ static err *not_found(const run_use *u) {
                    SPAN_ARG(u->workflow_id), SPAN_ARG(u->run_id)));
 }
 
+err *run_trouble_error(arena *a, const char *trouble) {
+  return ERR(a, DATA_LOSS,
+             "this run is out of service because its state is broken: %s. Other runs are not "
+             "affected. Please report this with the server's log.",
+             trouble);
+}
+
 static bool is_asked_for(const run_use *u, const shard_run *run) {
   engine_view v;
   engine_look(run->engine, &v);
@@ -202,9 +209,7 @@ static bool is_asked_for(const run_use *u, const shard_run *run) {
 
 static void use_give(shard *s, run_use *u, shard_run *run) {
   if (run->phase == RUN_QUARANTINED) {
-    u->ready(s, u, NULL,
-             ERR(u->arena, DATA_LOSS, "this run is out of service: %s. Reset or terminate it.",
-                 run->trouble));
+    u->ready(s, u, NULL, run_trouble_error(u->arena, run->trouble));
   } else if (run->phase != RUN_READY) {
     u->ready(s, u, NULL, run_gone_error(u->arena));
   } else if (!is_asked_for(u, run)) {
@@ -252,19 +257,8 @@ static void run_loaded(shard *s, shard_run *run, store_load *l) {
     run_quarantine(s, run, trouble);
   } else {
     run_begin(s, run, engine);
-    timers_loaded(s, run->key);
+    if (timers_loaded(s, run->key)) run->publish_ready = true;
   }
-}
-
-/* After a failed commit: tasks that were handed out may be ready again. */
-static void publish_ready(shard *s, shard_run *run) {
-  step *t = step_new(s);
-  engine_step *st = step_part_add(s, t, run);
-  engine_ready_tasks(run->engine, st);
-  for (size_t i = 0; i < st->n_tasks && run->phase == RUN_READY; i++) {
-    publish_task(s, run, &st->tasks[i]);
-  }
-  step_unref(t);
 }
 
 static void run_load_done(env_task *task) {
@@ -277,12 +271,14 @@ static void run_load_done(env_task *task) {
     list_push_back(&uses, n);
   }
   if (rl->load.error || !rl->load.found) {
+    if (rl->load.error && run->publish_ready) timers_read_again(s, run->key);
     run_remove(s, run);
     uses_fail(s, &uses, rl->load.error);
   } else {
     run_pin(run);
     run_loaded(s, run, &rl->load);
     if (run->publish_ready && run->phase == RUN_READY) publish_ready(s, run);
+    run->publish_ready = false;
     uses_give(s, run, &uses);
     run_unpin(s, run);
   }
@@ -332,6 +328,8 @@ static void current_found(shard *s, current_load *cl, list *uses) {
       run = run_make(s, l->row.run);
       run_pin(run);
       run_loaded(s, run, l);
+      if (run->publish_ready && run->phase == RUN_READY) publish_ready(s, run);
+      run->publish_ready = false;
       run_unpin(s, run);
     }
     if (run->phase == RUN_READY) current_set(s, run);
@@ -428,8 +426,8 @@ void run_drop(shard *s, shard_run *run, const err *e, bool reload) {
 
 void run_quarantine(shard *s, shard_run *run, const char *trouble) {
   arena a = ARENA_INIT;
-  err *e = ERR(&a, DATA_LOSS, "this run is out of service: %s. Reset or terminate it.", trouble);
-  LOG(ERROR, "a run is out of service: its state is broken; reset or terminate it",
+  err *e = run_trouble_error(&a, trouble);
+  LOG(ERROR, "a run is out of service: its state is broken; the others go on. Please report this",
       LOG_SPAN("workflow_id", run->workflow_id), LOG_I("run", run->key), LOG_S("trouble", trouble));
   run_pin(run);
   mem_free(run->trouble);
@@ -443,6 +441,8 @@ void run_quarantine(shard *s, shard_run *run, const char *trouble) {
 }
 
 static bool is_evictable(const shard *s, const shard_run *run) {
+  /* The start of a transient task is in memory only: without it nobody would time the task out. */
+  if (engine_start_in_memory(run->engine)) return false;
   return !run->pins && run->lsn <= s->durable_lsn && !list_linked(&run->lazy_node) &&
          list_empty(&run->watchers) && list_empty(&run->queries);
 }

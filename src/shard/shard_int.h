@@ -119,6 +119,7 @@ struct step {
   step_part parts[STEP_PARTS];
   size_t n_parts;
   store_step store;
+  bool names_queues; /* writes names of task queues */
   /* Named rows: whether they are durable now. */
   void (*named_done)(shard *s, step *t, const err *e);
   void *owner;
@@ -144,7 +145,7 @@ typedef struct ns_entry {
 typedef struct queue_name {
   hmap_node by_name, by_key;
   int64_t key, ns;
-  bool activity, sticky, stored; /* stored: on disk or on its way */
+  bool activity, sticky, stored; /* stored: its name is on disk */
   size_t n;
   uint8_t name[];
 } queue_name;
@@ -243,6 +244,7 @@ void run_drop(shard *s, shard_run *run, const err *e, bool reload);
 void run_quarantine(shard *s, shard_run *run, const char *trouble);
 void runs_evict(shard *s);
 const err *run_gone_error(arena *a);
+err *run_trouble_error(arena *a, const char *trouble);
 /* NOT_FOUND with the detail that clients look for. */
 err *not_found_error(arena *a, const char *what);
 
@@ -321,7 +323,10 @@ void timers_init(shard *s);
 void timers_release(shard *s);
 void timers_set(shard *s, shard_run *run);
 void timers_evicted(shard *s, shard_run *run, int64_t due_ns);
-void timers_loaded(shard *s, int64_t key);
+/* True: its ready tasks must be published. */
+bool timers_loaded(shard *s, int64_t key);
+/* It was to be read again after a failed commit, and could not be. */
+void timers_read_again(shard *s, int64_t key);
 /* Fires what is due, a bounded number; asks to be woken for the rest. */
 void timers_fire(shard *s, int64_t now);
 int64_t timers_next_ns(const shard *s);
@@ -332,6 +337,10 @@ void names_init(shard *s);
 void names_release(shard *s);
 MUST_USE err *names_load(shard *s, const store_row *rows, size_t n, arena *a);
 queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sticky);
+/* Rows that name a queue by its key must find the name after a restart: the names that are not on
+ * disk join the step, so that none is there without the other. */
+void names_join(shard *s, step *t);
+void names_durable(shard *s, const step *t);
 /* NULL when nobody used it yet. */
 queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity);
 /* Of the queue of this key, made if needed. */
@@ -341,6 +350,8 @@ int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, 
 /* --- publish.c: tasks to matching --- */
 
 void publish_task(shard *s, shard_run *run, const engine_task *task);
+/* Every task of the run that is ready: after a failed commit matching may not know them. */
+void publish_ready(shard *s, shard_run *run);
 bool publish_keeps(shard *s, const engine_task *task);
 void matching_host_load(void *ctx, int64_t queue, store_queued after, size_t limit);
 /* Asks for pages whose time has come. */

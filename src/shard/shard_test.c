@@ -92,7 +92,7 @@ static void test_a_poll_that_is_cancelled_gets_no_task(void **state) {
   world *w = *state;
   ask *gone = poll_workflow(w, "q");
   world_run(w);
-  shard_op_gone(w->shard, &gone->op);
+  ask_gone(w, gone);
   assert_int_equal(gone->code, ERR_CANCELLED);
   ask *start = start_workflow(w, "wf");
   ask *poll = poll_workflow(w, "q");
@@ -110,7 +110,7 @@ static void test_a_task_of_a_vanished_poll_goes_to_the_next(void **state) {
   ask *signal = signal_workflow(w, "wf", "s"); /* not durable: the poll has to wait */
   ask *gone = poll_workflow(w, "q");
   assert_false(gone->done);
-  shard_op_gone(w->shard, &gone->op);
+  ask_gone(w, gone);
   world_run(w);
   assert_int_equal(gone->code, ERR_CANCELLED);
   ask *poll = poll_workflow(w, "q");
@@ -130,7 +130,7 @@ static void test_an_activity_of_a_vanished_poll_goes_to_the_next(void **state) {
   ask *signal = signal_workflow(w, "wf", "s");
   ask *gone = poll_activity(w, "q");
   assert_false(gone->done);
-  shard_op_gone(w->shard, &gone->op);
+  ask_gone(w, gone);
   world_run(w);
   ask *next = poll_activity(w, "q");
   pb_PollActivityTaskQueueResponse *activity = answer(w, next);
@@ -471,12 +471,12 @@ static void test_shutting_down_a_worker_ends_its_polls(void **state) {
   ask *other = poll_workflow_as(w, "q", "other worker");
   ask *a = ask_new(w, &pb_ShutdownWorkerResponse_desc);
   pb_ShutdownWorkerRequest r = {.worker_instance_key = SPAN("worker")};
-  shard_shutdown_worker(w->shard, &a->op, &r);
+  shard_shutdown_worker(w->shard, &a->call->op, &r);
   world_run(w);
   assert_true(poll->done);
   assert_int_equal(poll->code, ERR_OK);
   assert_false(other->done);
-  shard_op_gone(w->shard, &other->op);
+  ask_gone(w, other);
   ask_free(a);
   ask_free(poll);
   ask_free(other);

@@ -153,8 +153,8 @@ static void start_written(shard *s, gate *g, const err *e) {
   start *st = CONTAINER_OF(CONTAINER_OF(g, call, gate), start, call);
   call *c = &st->call;
   shard_run *run = g->run;
-  bool conflict = e && c->step->store.status == STORE_CONFLICT;
-  step_unref(c->step);
+  step *t = c->step;
+  bool conflict = e && t->store.status == STORE_CONFLICT;
   c->step = NULL;
   if (conflict && ++st->conflicts <= MOST_CONFLICTS) {
     c->gate = (gate){0};
@@ -163,6 +163,7 @@ static void start_written(shard *s, gate *g, const err *e) {
   } else {
     c->op->done(c->op, e, e ? NULL : c->response);
   }
+  step_unref(t); /* the answer may point into it */
   run_unpin(s, run);
 }
 

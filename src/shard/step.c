@@ -210,6 +210,7 @@ static void stage(shard *s, step *t) {
     run_pin(t->parts[i].run);
     collect_rows(s, t, &t->parts[i]);
   }
+  names_join(s, t);
   t->refs++;
   list_push_back(&s->staged, &t->node);
   s->stats.steps++;
@@ -221,8 +222,7 @@ static err *check_parts(shard *s, step *t) {
   for (size_t i = 0; i < t->n_parts; i++) {
     const char *trouble = engine_check(t->parts[i].run->engine, &t->arena);
     if (!trouble) continue;
-    err *e = ERR(&t->arena, DATA_LOSS, "this run is out of service: %s. Reset or terminate it.",
-                 trouble);
+    err *e = run_trouble_error(&t->arena, trouble);
     rows_drop(t);
     run_quarantine(s, t->parts[i].run, trouble);
     for (size_t k = 0; k < t->n_parts; k++) {

@@ -47,7 +47,7 @@ static pb_StartWorkflowExecutionRequest *start_request(arena *a, const char *id,
 
 ask *start_workflow_with(world *w, const char *id, const start_options *o) {
   ask *a = ask_new(w, &pb_StartWorkflowExecutionResponse_desc);
-  shard_start(w->shard, &a->op, start_request(&a->arena, id, o));
+  shard_start(w->shard, &a->call->op, start_request(&a->call->arena, id, o));
   return a;
 }
 
@@ -63,51 +63,53 @@ static pb_WorkflowExecution *execution(arena *a, const char *id) {
 
 ask *signal_workflow(world *w, const char *id, const char *name) {
   ask *a = ask_new(w, &pb_SignalWorkflowExecutionResponse_desc);
-  pb_SignalWorkflowExecutionRequest *r = pb_new(&a->arena, SignalWorkflowExecutionRequest);
-  r->workflow_execution = execution(&a->arena, id);
+  pb_SignalWorkflowExecutionRequest *r = pb_new(&a->call->arena, SignalWorkflowExecutionRequest);
+  r->workflow_execution = execution(&a->call->arena, id);
   r->signal_name = span_cstr(name);
-  shard_signal(w->shard, &a->op, r);
+  shard_signal(w->shard, &a->call->op, r);
   return a;
 }
 
 ask *signal_with_start(world *w, const char *id) {
   ask *a = ask_new(w, &pb_SignalWithStartWorkflowExecutionResponse_desc);
   pb_SignalWithStartWorkflowExecutionRequest *r =
-      pb_new(&a->arena, SignalWithStartWorkflowExecutionRequest);
+      pb_new(&a->call->arena, SignalWithStartWorkflowExecutionRequest);
   r->signal_name = SPAN("s");
   start_options o = {.conflict = PB_WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING};
-  shard_signal_with_start(w->shard, &a->op, r, start_request(&a->arena, id, &o));
+  shard_signal_with_start(w->shard, &a->call->op, r, start_request(&a->call->arena, id, &o));
   return a;
 }
 
 ask *describe(world *w, const char *id, span run_id) {
   ask *a = ask_new(w, &pb_DescribeWorkflowExecutionResponse_desc);
-  pb_DescribeWorkflowExecutionRequest *r = pb_new(&a->arena, DescribeWorkflowExecutionRequest);
-  r->execution = execution(&a->arena, id);
-  r->execution->run_id = arena_dup(&a->arena, run_id);
-  shard_describe(w->shard, &a->op, r);
+  pb_DescribeWorkflowExecutionRequest *r =
+      pb_new(&a->call->arena, DescribeWorkflowExecutionRequest);
+  r->execution = execution(&a->call->arena, id);
+  r->execution->run_id = arena_dup(&a->call->arena, run_id);
+  shard_describe(w->shard, &a->call->op, r);
   return a;
 }
 
 ask *query_workflow(world *w, const char *id) {
   ask *a = ask_new(w, &pb_QueryWorkflowResponse_desc);
-  pb_QueryWorkflowRequest *r = pb_new(&a->arena, QueryWorkflowRequest);
-  r->execution = execution(&a->arena, id);
-  r->query = pb_new(&a->arena, WorkflowQuery);
+  pb_QueryWorkflowRequest *r = pb_new(&a->call->arena, QueryWorkflowRequest);
+  r->execution = execution(&a->call->arena, id);
+  r->query = pb_new(&a->call->arena, WorkflowQuery);
   r->query->query_type = SPAN("state");
-  shard_query(w->shard, &a->op, r);
+  shard_query(w->shard, &a->call->op, r);
   return a;
 }
 
 static ask *history(world *w, const char *id, int32_t page, span token, bool wait, bool close) {
   ask *a = ask_new(w, &pb_GetWorkflowExecutionHistoryResponse_desc);
-  pb_GetWorkflowExecutionHistoryRequest *r = pb_new(&a->arena, GetWorkflowExecutionHistoryRequest);
-  r->execution = execution(&a->arena, id);
+  pb_GetWorkflowExecutionHistoryRequest *r =
+      pb_new(&a->call->arena, GetWorkflowExecutionHistoryRequest);
+  r->execution = execution(&a->call->arena, id);
   r->maximum_page_size = page;
-  r->next_page_token = arena_dup(&a->arena, token);
+  r->next_page_token = arena_dup(&a->call->arena, token);
   r->wait_new_event = wait;
   if (close) r->history_event_filter_type = PB_HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT;
-  shard_history(w->shard, &a->op, r, false);
+  shard_history(w->shard, &a->call->op, r, false);
   return a;
 }
 
@@ -126,11 +128,11 @@ ask *wait_history(world *w, const char *id, span token, bool close_event) {
 ask *get_reverse_page(world *w, const char *id, int32_t page, span token) {
   ask *a = ask_new(w, &pb_GetWorkflowExecutionHistoryReverseResponse_desc);
   pb_GetWorkflowExecutionHistoryReverseRequest *r =
-      pb_new(&a->arena, GetWorkflowExecutionHistoryReverseRequest);
-  r->execution = execution(&a->arena, id);
+      pb_new(&a->call->arena, GetWorkflowExecutionHistoryReverseRequest);
+  r->execution = execution(&a->call->arena, id);
   r->maximum_page_size = page;
-  r->next_page_token = arena_dup(&a->arena, token);
-  shard_history_reverse(w->shard, &a->op, r);
+  r->next_page_token = arena_dup(&a->call->arena, token);
+  shard_history_reverse(w->shard, &a->call->op, r);
   return a;
 }
 
@@ -151,7 +153,7 @@ static ask *poll(world *w, const char *queue, const char *key, int32_t kind) {
                                        .worker_instance_key = span_cstr(key)};
   pb_TaskQueue q = {.name = span_cstr(queue), .kind = kind};
   r.task_queue = &q;
-  shard_poll_workflow(w->shard, &a->op, &r);
+  shard_poll_workflow(w->shard, &a->call->op, &r);
   return a;
 }
 
@@ -171,16 +173,16 @@ ask *poll_activity(world *w, const char *queue) {
                                        .worker_instance_key = SPAN("worker")};
   pb_TaskQueue q = {.name = span_cstr(queue), .kind = PB_TASK_QUEUE_KIND_NORMAL};
   r.task_queue = &q;
-  shard_poll_activity(w->shard, &a->op, &r);
+  shard_poll_activity(w->shard, &a->call->op, &r);
   return a;
 }
 
 static ask *complete(world *w, span token, pb_RespondWorkflowTaskCompletedRequest *r) {
   ask *a = ask_new(w, &pb_RespondWorkflowTaskCompletedResponse_desc);
   pb_RespondWorkflowTaskCompletedRequest *copy =
-      PB_COPY(RespondWorkflowTaskCompletedRequest, r, &a->arena);
-  copy->task_token = arena_dup(&a->arena, token);
-  shard_wft_complete(w->shard, &a->op, copy);
+      PB_COPY(RespondWorkflowTaskCompletedRequest, r, &a->call->arena);
+  copy->task_token = arena_dup(&a->call->arena, token);
+  shard_wft_complete(w->shard, &a->call->op, copy);
   return a;
 }
 
@@ -250,20 +252,34 @@ ask *complete_with_query(world *w, span token, span query_id) {
 ask *complete_activity(world *w, span token) {
   ask *a = ask_new(w, &pb_RespondActivityTaskCompletedResponse_desc);
   pb_RespondActivityTaskCompletedRequest *r =
-      pb_new(&a->arena, RespondActivityTaskCompletedRequest);
-  r->task_token = arena_dup(&a->arena, token);
+      pb_new(&a->call->arena, RespondActivityTaskCompletedRequest);
+  r->task_token = arena_dup(&a->call->arena, token);
   r->result = span_of(result, sizeof result - 1);
-  shard_activity_complete(w->shard, &a->op, r);
+  shard_activity_complete(w->shard, &a->call->op, r);
+  return a;
+}
+
+ask *fail_activity(world *w, span token) {
+  ask *a = ask_new(w, &pb_RespondActivityTaskFailedResponse_desc);
+  pb_RespondActivityTaskFailedRequest *r =
+      pb_new(&a->call->arena, RespondActivityTaskFailedRequest);
+  r->task_token = arena_dup(&a->call->arena, token);
+  r->failure = pb_new(&a->call->arena, Failure);
+  r->failure->message = SPAN("no");
+  r->failure->which_failure_info = PB_Failure_application_failure_info_FIELD;
+  r->failure->application_failure_info = pb_new(&a->call->arena, ApplicationFailureInfo);
+  shard_activity_fail(w->shard, &a->call->op, r);
   return a;
 }
 
 ask *answer_query(world *w, span token) {
   ask *a = ask_new(w, &pb_RespondQueryTaskCompletedResponse_desc);
-  pb_RespondQueryTaskCompletedRequest *r = pb_new(&a->arena, RespondQueryTaskCompletedRequest);
-  r->task_token = arena_dup(&a->arena, token);
+  pb_RespondQueryTaskCompletedRequest *r =
+      pb_new(&a->call->arena, RespondQueryTaskCompletedRequest);
+  r->task_token = arena_dup(&a->call->arena, token);
   r->completed_type = PB_QUERY_RESULT_TYPE_ANSWERED;
   r->query_result = span_of(result, sizeof result - 1);
-  shard_query_complete(w->shard, &a->op, r);
+  shard_query_complete(w->shard, &a->call->op, r);
   return a;
 }
 

@@ -40,6 +40,7 @@ ask *complete_with_activity(world *w, span token, const char *activity_id);
 ask *complete_with_timer(world *w, span token, int64_t ns);
 ask *complete_with_query(world *w, span token, span query_id);
 ask *complete_activity(world *w, span token);
+ask *fail_activity(world *w, span token);
 ask *answer_query(world *w, span token);
 /* Polls one task and completes the workflow. */
 void finish_workflow(world *w);

@@ -83,7 +83,7 @@ void world_init(world *w) {
   open_shard(w);
   ask *a = ask_new(w, &pb_RegisterNamespaceResponse_desc);
   pb_RegisterNamespaceRequest r = {.namespace = SPAN("default")};
-  shard_register_namespace(w->shard, &a->op, &r);
+  shard_register_namespace(w->shard, &a->call->op, &r);
   world_run(w);
   ASSERT(a->done && !a->code);
   ask_free(a);
@@ -109,36 +109,59 @@ void world_crash(world *w) {
   find_namespace(w);
 }
 
+static void call_free(ask_call *c) {
+  c->ask->call = NULL;
+  arena_release(&c->arena);
+  mem_free(c);
+}
+
 static void on_done(shard_op *op, const err *e, const void *response) {
-  ask *a = CONTAINER_OF(op, ask, op);
+  ask_call *c = CONTAINER_OF(op, ask_call, op);
+  ask *a = c->ask;
   ASSERT(!a->done);
   a->done = true;
   a->code = e ? e->code : ERR_OK;
   if (e) {
     a->text = mem_strdup(e->what);
-    a->detail_type = e->detail_type;
+    a->detail_type = arena_cstr(&a->arena, span_cstr(e->detail_type));
   } else if (a->desc) {
-    a->answer = pb_copy(a->desc, response, &a->arena);
     /* What was spliced is decoded, as a client would. */
-    span encoded = pb_encode_arena(a->desc, a->answer, &a->arena);
+    span encoded = pb_encode_arena(a->desc, response, &a->arena);
     ASSERT(!pb_decode(a->desc, encoded, &a->arena, &a->answer));
-  } else {
-    a->answer = (void *)response;
+  } else if (a->take) {
+    a->take(a, response);
   }
+  call_free(c);
 }
 
-static void on_park(shard_op *op) { CONTAINER_OF(op, ask, op)->parked = true; }
+static void on_park(shard_op *op) {
+  ask_call *c = CONTAINER_OF(op, ask_call, op);
+  c->ask->parked = true;
+  arena_release(&c->arena);
+}
 
 ask *ask_new(world *w, const pb_desc *response) {
   ask *a = mem_new(ask);
   a->desc = response;
-  a->op = (shard_op){.arena = &a->arena,
-                     .ns = w->ns.key,
-                     .ns_name = SPAN("default"),
-                     .deadline_ns = w->now + 70 * NS_PER_SEC,
-                     .done = on_done,
-                     .park = on_park};
+  a->call = mem_new(ask_call);
+  a->call->ask = a;
+  a->call->op = (shard_op){.arena = &a->call->arena,
+                           .ns = w->ns.key,
+                           .ns_name = SPAN("default"),
+                           .deadline_ns = w->now + 70 * NS_PER_SEC,
+                           .done = on_done,
+                           .park = on_park};
   return a;
+}
+
+void ask_gone(world *w, ask *a) {
+  if (a->call) shard_op_gone(w->shard, &a->call->op);
+}
+
+void ask_abandon(ask *a) {
+  if (a->call) call_free(a->call);
+  a->done = true;
+  ask_free(a);
 }
 
 void ask_free(ask *a) {

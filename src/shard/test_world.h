@@ -30,20 +30,33 @@ void world_run(world *w);
 /* Time passes, with everything that becomes due. */
 void world_pass(world *w, int64_t ns);
 
+/* What the shard is given: gone as soon as it has answered, and emptied when it parks, as callers
+ * may do. */
+typedef struct ask_call {
+  shard_op op;
+  arena arena; /* of the request */
+  struct ask *ask;
+} ask_call;
+
 /* A request and its answer. */
 typedef struct ask {
-  shard_op op;
-  arena arena;
+  ask_call *call; /* NULL: answered */
+  arena arena;    /* of the answer */
   bool done, parked;
   err_code code; /* ERR_OK or the error's */
   char *text;
   const char *detail_type;
   void *answer; /* a copy, in `arena` */
   const pb_desc *desc;
+  void (*take)(struct ask *a, const void *response); /* of an answer that is no message */
 } ask;
 
 /* For a call whose response is of this type; ask_free when it is done. */
 ask *ask_new(world *w, const pb_desc *response);
 void ask_free(ask *a);
+/* The caller leaves; nothing if there is an answer. */
+void ask_gone(world *w, ask *a);
+/* Its server is dead: there will be no answer. */
+void ask_abandon(ask *a);
 
 #endif

@@ -225,6 +225,11 @@ store *store_memory_open(const store_memory_options *o, env *e) {
 
 void store_memory_fail_commits(store *s, uint32_t n) { self(s)->fail_commits = n; }
 
+void store_memory_end_faults(store *base) {
+  memory_store *s = self(base);
+  s->fail_commits = s->options.fail_commits_per_1000 = s->options.fail_loads_per_1000 = 0;
+}
+
 void store_memory_crash(store *base) {
   memory_store *s = self(base);
   LIST_FOR_EACH (n, &s->ops) {

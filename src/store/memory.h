@@ -30,6 +30,8 @@ typedef struct store_memory_options {
 store *store_memory_open(const store_memory_options *o, env *e);
 /* The next n transactions fail. */
 void store_memory_fail_commits(store *s, uint32_t n);
+/* From here on nothing fails any more. */
+void store_memory_end_faults(store *s);
 /* The process died: what is not committed is gone and the disk can be opened again. The caller
  * makes its env forget what it still had to run before it calls this. */
 void store_memory_crash(store *s);

@@ -369,6 +369,25 @@ static void the_wal_stays_small_under_load(void **state) {
   s->close(s);
 }
 
+static void a_wal_over_its_cap_is_emptied(void **state) {
+  fixture *f = *state;
+  store_sqlite_options o = {.path = f->path, .checkpoint_pages = 10, .wal_cap_bytes = 1};
+  store *s = NULL;
+  err *e = store_sqlite_open(&o, &f->env.env, &f->arena, &s);
+  assert_null(e);
+  const char *wal = arena_printf(&f->arena, "%s-wal", f->path);
+  off_t largest = 0;
+  for (int64_t run = 1; run <= 50; run++) {
+    assert_int_equal(commit_run(f, s, run, 100000, NULL), STORE_OK);
+    assert_true(run_exists(f, s, run)); /* readers wait, and go on */
+    struct stat st;
+    assert_int_equal(stat(wal, &st), 0);
+    largest = MAX(largest, st.st_size);
+  }
+  assert_true(largest < 1 << 20); /* of 5 MB written */
+  s->close(s);
+}
+
 static void an_idle_store_empties_the_wal(void **state) {
   fixture *f = *state;
   store *s = must_open(f, f->path);
@@ -401,6 +420,7 @@ int main(void) {
       CASE(a_failed_write_is_not_the_end),
       CASE(a_failed_sync_ends_the_process),
       CASE(the_wal_stays_small_under_load),
+      CASE(a_wal_over_its_cap_is_emptied),
       CASE(an_idle_store_empties_the_wal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,196 @@
+/* net.c - the transport's stand-in. A request is encoded, may be lost, takes its time, is decoded
+ * at the server and given to the shard as a handler would; the answer goes the same way back. */
+#include "sim.h"
+
+#include "proto/pb.gen.h"
+
+typedef void serve_fn(shard *s, shard_op *op, const void *request);
+
+/* clang-format off */
+static void serve_start(shard *s, shard_op *op, const void *r) { shard_start(s, op, r); }
+static void serve_signal_with_start(shard *s, shard_op *op, const void *p) {
+  const pb_SignalWithStartWorkflowExecutionRequest *r = p;
+  pb_StartWorkflowExecutionRequest *start = pb_new(op->arena, StartWorkflowExecutionRequest);
+  start->workflow_id = r->workflow_id;
+  start->workflow_type = r->workflow_type;
+  start->task_queue = r->task_queue;
+  start->input = r->input;
+  start->workflow_task_timeout = r->workflow_task_timeout;
+  start->request_id = r->request_id;
+  start->workflow_id_reuse_policy = r->workflow_id_reuse_policy;
+  start->workflow_id_conflict_policy = r->workflow_id_conflict_policy;
+  shard_signal_with_start(s, op, r, start);
+}
+static void serve_history(shard *s, shard_op *op, const void *r) { shard_history(s, op, r, true); }
+#define SERVE(name) \
+  static void serve_##name(shard *s, shard_op *op, const void *r) { shard_##name(s, op, r); }
+SERVE(signal) SERVE(request_cancel) SERVE(terminate) SERVE(describe) SERVE(history_reverse)
+SERVE(query) SERVE(reset_sticky) SERVE(poll_workflow) SERVE(wft_complete) SERVE(wft_fail)
+SERVE(query_complete) SERVE(poll_activity) SERVE(activity_complete) SERVE(activity_fail)
+SERVE(activity_cancel) SERVE(activity_heartbeat) SERVE(activity_complete_by_id)
+SERVE(shutdown_worker) SERVE(describe_task_queue)
+    /* clang-format on */
+
+    static const struct method {
+  const char *name;
+  const pb_desc *request, *response;
+  serve_fn *serve;
+} methods[] = {
+#define X(name, Name) {#name, &pb_##Name##Request_desc, &pb_##Name##Response_desc, serve_##name},
+    SIM_METHODS(X)
+#undef X
+};
+
+const char *net_method_name(sim_method m) { return methods[m].name; }
+const pb_desc *net_request_desc(sim_method m) { return methods[m].request; }
+const pb_desc *net_response_desc(sim_method m) { return methods[m].response; }
+
+void *net_response(const sim_call *c, arena *a) {
+  void *msg = NULL;
+  err *e = pb_decode(methods[c->method].response, buf_span(&c->got), a, &msg);
+  if (e) sim_broken(c->sim, "NET", "the answer of %s does not decode", methods[c->method].name);
+  return msg;
+}
+
+static void call_free(sim_call *c) {
+  arena_release(&c->arena);
+  bytes_unref(c->sent);
+  buf_release(&c->what);
+  buf_release(&c->got);
+  mem_free(c);
+}
+
+static void reply(sim *s, void *arg) {
+  sim_call *c = arg;
+  if (c->reply && !c->vanished) c->reply(s, c);
+  call_free(c);
+}
+
+static int64_t delay(sim *s) {
+  uint64_t most_us = s->quiet ? 2000 : (uint64_t)s->swarm.delay_ms * 1000;
+  return (int64_t)(20 + sim_below(s, most_us + 1)) * 1000;
+}
+
+static void reply_lost(sim *s, sim_call *c) {
+  c->lost = true;
+  buf_clear(&c->got);
+  sim_after_ms(s, 10 + sim_below(s, 2000), reply, c);
+}
+
+/* --- at the server --- */
+
+static void leave_server(sim_call *c) {
+  list_remove(&c->node);
+  c->at_server = false;
+}
+
+static void on_done(shard_op *op, const err *e, const void *response) {
+  sim_call *c = CONTAINER_OF(op, sim_call, op);
+  sim *s = c->sim;
+  ASSERT(c->at_server);
+  leave_server(c);
+  c->answered_ns = s->now_ns;
+  c->code = e ? e->code : ERR_OK;
+  if (e) buf_adds(&c->what, e->what);
+  if (!e) pb_encode(methods[c->method].response, response, &c->got);
+  sim_trace(s, "done %s %s %s %016llx", methods[c->method].name, err_code_name(c->code),
+            e ? e->what : "", (unsigned long long)sim_hash(buf_span(&c->got)));
+  s->n_ok += !e;
+  model_answered(s, c, e, response);
+  arena_release(&c->arena);
+  arena_init(&c->arena);
+  if (c->vanished) {
+    call_free(c);
+  } else if (sim_fault(s, s->swarm.drop_per_1000, 1000)) {
+    sim_trace(s, "reply of %s is lost", methods[c->method].name);
+    reply_lost(s, c);
+  } else {
+    sim_at(s, s->now_ns + delay(s), reply, c);
+  }
+}
+
+static void on_park(shard_op *op) {
+  sim_call *c = CONTAINER_OF(op, sim_call, op);
+  arena_release(&c->arena);
+  arena_init(&c->arena);
+}
+
+static void refuse(sim *s, sim_call *c) {
+  c->code = ERR_UNAVAILABLE;
+  buf_adds(&c->what, "no server");
+  sim_at(s, s->now_ns + delay(s), reply, c);
+}
+
+static void arrive(sim *s, void *arg) {
+  sim_call *c = arg;
+  const struct method *m = &methods[c->method];
+  void *request = NULL;
+  if (c->vanished) {
+    call_free(c);
+    return;
+  }
+  if (s->state != SERVER_UP && s->state != SERVER_DRAINING) {
+    refuse(s, c);
+    return;
+  }
+  err *e = pb_decode(m->request, bytes_span(c->sent), &c->arena, &request);
+  if (e) sim_broken(s, "NET", "the request of %s does not decode: %s", m->name, e->what);
+  mutant_request(s, c->method, request, &c->arena);
+  c->arrived_ns = s->now_ns;
+  c->at_server = true;
+  list_push_back(&s->at_server, &c->node);
+  const shard_namespace_info *ns = shard_namespace(s->shard, SPAN("default"));
+  c->op.arena = &c->arena;
+  c->op.ns = ns->key;
+  c->op.ns_name = SPAN("default");
+  c->op.done = on_done;
+  c->op.park = on_park;
+  sim_trace(s, "serve %s %016llx", m->name, (unsigned long long)sim_hash(bytes_span(c->sent)));
+  m->serve(s->shard, &c->op, request);
+}
+
+void net_cut(sim *s) {
+  for (list_node *n = list_pop_front(&s->at_server); n; n = list_pop_front(&s->at_server)) {
+    sim_call *c = CONTAINER_OF(n, sim_call, node);
+    c->at_server = false;
+    if (c->vanished) {
+      call_free(c);
+    } else {
+      reply_lost(s, c);
+    }
+  }
+}
+
+/* --- at the caller --- */
+
+sim_call *net_call(sim *s, sim_method m, const void *request, int64_t wait_ns,
+                   void (*on_reply)(sim *s, sim_call *c), void *who) {
+  sim_call *c = mem_new(sim_call);
+  arena a = ARENA_INIT;
+  c->sim = s;
+  c->method = m;
+  c->reply = on_reply;
+  c->who = who;
+  c->sent_ns = s->now_ns;
+  c->sent = bytes_copy(pb_encode_arena(methods[m].request, request, &a));
+  arena_release(&a);
+  s->n_calls++;
+  int64_t takes = delay(s);
+  c->op.deadline_ns = wait_ns ? s->now_ns + wait_ns : INT64_MAX;
+  if (sim_fault(s, s->swarm.drop_per_1000, 1000)) {
+    sim_trace(s, "request %s is lost", methods[m].name);
+    reply_lost(s, c);
+  } else {
+    sim_at(s, s->now_ns + takes, arrive, c);
+  }
+  return c;
+}
+
+void net_vanish(sim_call *c) {
+  sim *s = c->sim;
+  c->vanished = true;
+  if (c->at_server) {
+    sim_trace(s, "caller of %s vanishes", methods[c->method].name);
+    shard_op_gone(s->shard, &c->op);
+  }
+}
