@@ -75,6 +75,8 @@ SUITES = [
     Suite("e2e-python", "official Python SDK, newest and 1.31", 180, 240,
           ["tests/e2e/python", "src/server/meson.build"],
           [SERVER, e2e("tests/e2e/python"), e2e("tests/e2e/python", python=PYTHON_131)]),
+    Suite("e2e-server", "the process: flags, TLS, metrics, drain", 60, 60,
+          ["tests/e2e/server", "src/server/meson.build"], [SERVER, e2e("tests/e2e/server")]),
     Suite("e2e-typescript", "official TypeScript SDK", 90, 90,
           ["tests/e2e/typescript/package-lock.json", "src/server/meson.build"],
           [SERVER, [PYTHON, "tests/e2e/typescript/run.py"]]),

@@ -237,7 +237,7 @@ err *server_options_read(const cli_args *args, arena *a, server_options *ret_opt
   o.log_format = strcmp(cli_text(args, "log-format"), "json") == 0 ? LOG_JSON : LOG_PRETTY;
   o.print_config = cli_switch(args, "log-config");
   o.shard.shed_bytes = (size_t)cli_size(args, "memory-cap");
-  o.shard.memory_bytes = MIN(o.shard.memory_bytes, o.shard.shed_bytes / 2);
+  o.shard.memory_bytes = o.shard.shed_bytes / 4;
   TRY(read_lists(args, a, &o));
   if (args->command->verb == CLI_SERVER_START) {
     TRY(read_start(args, a, &o));

@@ -186,11 +186,13 @@ static err *listen_http(server *s) {
 
 static err *listen_rpc(server *s) {
   const server_options *o = s->options;
-  api_config config = {.limits = o->shard.limits, .server_version = protocol_version};
+  api_config config = {.limits = o->shard.limits,
+                       .shed_bytes = o->shard.shed_bytes,
+                       .server_version = protocol_version};
   rpc_limits limits = rpc_default_limits;
   const rpc_service *services;
   size_t n;
-  limits.max_total_bytes = MIN(limits.max_total_bytes, o->shard.shed_bytes / 2);
+  limits.max_total_bytes = MIN(limits.max_total_bytes, o->shard.shed_bytes / 4 * 3);
   s->api = api_new(s->shard, &s->env.env, &config);
   services = api_services(s->api, &n);
   return rpc_server_new(&s->loop, o->listen.ip, o->listen.port, o->tls.cert_path ? &o->tls : NULL,

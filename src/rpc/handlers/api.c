@@ -152,6 +152,20 @@ static void fail(rpc_call *call, const err *e) {
   rpc_fail(call, &with_type);
 }
 
+/* What is under way goes on; only new work is refused. */
+static err *check_memory(const ask *k, const api_row *row) {
+  size_t limit = k->api->config.shed_bytes;
+  if (!(row->flags & API_SHED_FIRST) || !limit || mem_in_use_bytes() <= limit) return NULL;
+  pb_ResourceExhaustedFailure detail = {.cause = PB_RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED,
+                                        .scope = PB_RESOURCE_EXHAUSTED_SCOPE_SYSTEM};
+  err *e = ERR(k->arena, RESOURCE_EXHAUSTED,
+               "the server uses %zu MiB of memory and may use %zu: new workflows wait",
+               mem_in_use_bytes() >> 20, limit >> 20);
+  e->detail_type = "temporal.api.errordetails.v1.ResourceExhaustedFailure";
+  e->detail = PB_ENCODE(ResourceExhaustedFailure, &detail, k->arena);
+  return e;
+}
+
 static err *check_sender(ask *k) {
   return check_client(
       &k->check, rpc_header(k->call, "client-name"), rpc_header(k->call, "client-version"),
@@ -171,6 +185,7 @@ static void handle(void *ctx, rpc_call *call) {
   err *e = check_place(&k, m);
   if (k.ns) k.check.ns_name = k.ns->record->name;
   if (!e) e = check_sender(&k);
+  if (!e) e = check_memory(&k, m->row);
   if (!e) e = m->row->handle(&k);
   if (e) fail(call, e);
 }
