@@ -62,7 +62,7 @@ SANITIZER_OPTIONS = {
 SUITES = [
     Suite("tidy", "the house rules, and tests of the test tools", 20, 20, ["tests/tidy.py"],
           [[DEBIAN_PYTHON, "tests/tidy_test.py"], [DEBIAN_PYTHON, "tests/run_test.py"],
-           [DEBIAN_PYTHON, "tests/tidy.py"]]),
+           [DEBIAN_PYTHON, "tests/tidy.py"], [DEBIAN_PYTHON, "tests/docs_test.py"]]),
     Suite("unit", "unit tests, gcc", 120, 150, ["tests/unit.py"], meson_tests("debug")),
     Suite("sanitize", "unit tests, clang with ASan and UBSan", 180, 210, ["tests/unit.py"],
           meson_tests("asan")),
