@@ -66,7 +66,8 @@ err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *a
   wft_settle(run);
   remember_request(run, args->request_id);
   tx_buffer(run, signaled_event(run, args));
-  wft_wake(run);
+  tx_settle_buffer(run);
+  wft_schedule(run, args->despite_backoff);
   tx_finish(run);
   return NULL;
 }

@@ -181,7 +181,7 @@ void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns) {
   arena *own = &run->start_arena;
   arena_reset(own);
   suggest_continue_as_new(run, own);
-  s->wft_history_bytes = s->history_bytes;
+  s->wft_history_bytes = p->eager ? 0 : s->history_bytes;
   s->wft_started_time = now_ns;
   s->wft_identity = arena_dup(own, p->identity);
   s->wft_request_id = arena_dup(own, p->request_id);
@@ -286,6 +286,13 @@ err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
   wft_fill(run, st->arena, p->sticky, ret_wft);
   tx_end_unwritten(run);
   return NULL;
+}
+
+bool engine_wft_first_again(engine_run *run, arena *a, engine_wft *ret_wft) {
+  const pb_store_RunState *s = &run->state;
+  if (s->wft_started_id != 3 || s->wft_attempt != 1) return false;
+  wft_fill(run, a, false, ret_wft);
+  return true;
 }
 
 bool engine_wft_is_current(const engine_run *run, const engine_token *token) {
@@ -427,9 +434,8 @@ void wft_adopt(engine_run *run, const engine_token *token, span identity) {
 
 err *engine_wft_fail(engine_run *run, engine_step *st, const engine_token *token,
                      const pb_RespondWorkflowTaskFailedRequest *r) {
-  if (!engine_wft_is_current(run, token)) {
-    return wft_not_found(st->arena);
-  }
+  if (!run_is_open(run)) return run_closed_error(st->arena);
+  if (!engine_wft_is_current(run, token)) return wft_not_found(st->arena);
   st->lazy = false;
   tx_begin(run, st);
   wft_adopt(run, token, r->identity);
