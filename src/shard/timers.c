@@ -126,6 +126,10 @@ static void cold_ready(shard *s, run_use *u, shard_run *run, const err *e) {
   } else if (!e && c->publish) {
     publish_ready(s, run);
   }
+  /* At once: where memory is short the run may be gone again before the next wake. */
+  int64_t now = now_ns(s);
+  bool is_due = !e && run->phase == RUN_READY && heap_linked(&run->due) && run->due.key <= now;
+  if (is_due) fire(s, run, now);
   arena_release(&c->arena);
   mem_free(c);
 }
@@ -183,7 +187,10 @@ static void scan_done(env_task *task) {
     s->scan_ns = now + NS_PER_SEC;
   }
   for (size_t i = 0; i < l->n_rows; i++) {
-    if (!run_by_key(s, l->rows[i].run)) cold_add(s, l->rows[i].run, l->rows[i].due_ns, false);
+    /* A read under way may fail. */
+    const shard_run *run = run_by_key(s, l->rows[i].run);
+    if (run && run->phase != RUN_LOADING) continue;
+    cold_add(s, l->rows[i].run, l->rows[i].due_ns, false);
   }
   if (l->more && l->n_rows && !s->draining) {
     const store_row *last = &l->rows[l->n_rows - 1];
