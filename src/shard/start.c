@@ -67,7 +67,10 @@ static bool ended_in_failure(int32_t status) {
 static policy decide(const start *st, const engine_view *v) {
   const pb_StartWorkflowExecutionRequest *r = st->request;
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-  if (!st->signal && span_eq(v->request_id, r->request_id)) return (policy){0, START_DEDUPED, NULL};
+  /* A repeated signal-with-start finds its signal in the run that it made, open or closed. */
+  if (span_eq(v->request_id, r->request_id)) {
+    return (policy){0, st->signal ? START_USE : START_DEDUPED, NULL};
+  }
   const policy *table = open ? open_policies : ended_policies;
   if (!open && ended_in_failure(v->status)) table = failed_policies;
   int32_t asked = open ? r->workflow_id_conflict_policy : r->workflow_id_reuse_policy;
