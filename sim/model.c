@@ -135,6 +135,13 @@ static record *attempt_answered(sim *s, sim_method m, span token, bool ends) {
   return attempt;
 }
 
+static void by_id_answered(sim *s, const pb_RespondActivityTaskCompletedByIdRequest *r, arena *a) {
+  record *activity = model_make(s, REC_ACTIVITY, model_key(a, r->run_id, r->activity_id));
+  if (activity->accepted++) {
+    sim_broken(s, "T1", "activity %.*s was over and took an answer", SPAN_ARG(activity->key));
+  }
+}
+
 static int64_t backoff_ns(const pb_RetryPolicy *p, int64_t attempt) {
   double wait = (double)pb_duration_ns(p->initial_interval);
   for (int64_t i = 1; i < attempt && wait < 1e15; i++) wait *= p->backoff_coefficient;
@@ -260,6 +267,7 @@ static void judge(sim *s, sim_call *c, const void *request, const void *response
                      AS(StartWorkflowExecutionRequest, request)->request_id,
                      AS(StartWorkflowExecutionResponse, response)->run_id,
                      AS(StartWorkflowExecutionResponse, response)->started, a);
+      wft_given(s, AS(StartWorkflowExecutionResponse, response)->eager_workflow_task);
       break;
     case CALL_signal_with_start:
       run_promised(s, AS(SignalWithStartWorkflowExecutionResponse, response)->run_id);
@@ -289,6 +297,9 @@ static void judge(sim *s, sim_call *c, const void *request, const void *response
     case CALL_activity_complete:
       (void)attempt_answered(s, c->method,
                              AS(RespondActivityTaskCompletedRequest, request)->task_token, true);
+      break;
+    case CALL_activity_complete_by_id:
+      by_id_answered(s, request, a);
       break;
     case CALL_activity_cancel:
       (void)attempt_answered(s, c->method,
