@@ -102,8 +102,8 @@ static void load(store *st, store_load *l) {
     case MUTANT_no_names:
       if (l->kind == LOAD_NAMED) l->name = SPAN("queue/none");
       break;
-    case MUTANT_short_history:
-      if (l->kind == LOAD_HISTORY && l->until_id > l->from_id + 1) l->until_id--;
+    case MUTANT_other_history:
+      if (l->kind == LOAD_HISTORY && l->run > 1) l->run--;
       break;
     case MUTANT_no_current:
       if (l->kind == LOAD_CURRENT && sim_below(s, 4) == 0) l->ns = -1;

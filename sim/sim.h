@@ -43,7 +43,7 @@ typedef struct sim_call sim_call;
   X(no_due_scan, "deadlines are not found after a start") \
   X(no_backlog, "tasks are not found after a start") \
   X(no_names, "names are not found after a start") \
-  X(short_history, "a read of history misses its last batch") \
+  X(other_history, "a read of history gets another run's") \
   X(no_current, "the current run of an id is not found") \
   X(lost_wake, "every fourth request to be woken is forgotten") \
   X(lost_post, "one posted task in two hundred never runs") \
@@ -267,6 +267,7 @@ typedef enum record_kind {
   REC_ATTEMPT,  /* run id, activity id, attempt -> accepted; text: the failure that was accepted */
   REC_ACTIVITY, /* run id, activity id -> accepted: answers that ended it; time: of the next attempt
                  */
+  REC_WORKFLOW, /* workflow id; acknowledged: it has a run */
   REC_ID,       /* workflow id -> text: request id of the newest run that the audit saw */
   REC_CLOSED,   /* run id: was acknowledged to be closed */
 } record_kind;
