@@ -186,6 +186,7 @@ static void scan_done(env_task *task) {
     s->scan_ns = now + NS_PER_SEC;
   }
   for (size_t i = 0; i < l->n_rows; i++) {
+    /* A read under way may fail. */
     const shard_run *run = run_by_key(s, l->rows[i].run);
     if (run && run->phase != RUN_LOADING) continue;
     cold_add(s, l->rows[i].run, l->rows[i].due_ns, false);
