@@ -235,7 +235,8 @@ err *engine_activity_cancel(engine_run *run, engine_step *st, engine_activity_re
     return ERR(st->arena, INVALID_ARGUMENT,
                "unable to mark activity as canceled without activity being request canceled first");
   }
-  note_version(run, it, version);
+  /* As the original, which forgets the build of a worker that confirms a cancel. */
+  ((activity *)item_edit(run, it))->worker_version = NULL;
   if (details.n > st->host->limits->blob_bytes) {
     fail_for_good(run, it, identity, SPAN("Cancel details exceed size limit."));
     finish(run);

@@ -266,7 +266,12 @@ typedef struct engine_signal_args {
 MUST_USE err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args);
 MUST_USE err *engine_request_cancel(engine_run *run, engine_step *st,
                                     const pb_RequestCancelWorkflowExecutionRequest *request);
-MUST_USE err *engine_terminate(engine_run *run, engine_step *st, span reason, span details,
-                               span identity);
+typedef struct engine_terminate_args {
+  span reason, details, identity;
+  const pb_Link *const *links;
+  size_t n_links;
+} engine_terminate_args;
+
+MUST_USE err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_args *args);
 
 #endif

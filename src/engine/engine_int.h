@@ -168,7 +168,9 @@ void wft_wake(engine_run *run);
 void wft_fire(engine_run *run);
 /* WorkflowTaskFailed (or not, when transient), next task pending. */
 void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
-                const pb_WorkerVersionStamp *version, span binary_checksum);
+                span binary_checksum);
+/* Too much is buffered: the task in flight fails and what waits is written before the next one. */
+void wft_failed_full(engine_run *run);
 /* Writes the events of a transient task before its outcome is written. */
 void wft_write_transient(engine_run *run);
 /* As wft_failed, but no task follows: the run ends. */

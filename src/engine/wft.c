@@ -356,7 +356,7 @@ static void next_attempt(engine_run *run) {
 }
 
 static void append_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
-                          const pb_WorkerVersionStamp *version, span binary_checksum) {
+                          span binary_checksum) {
   tx *t = &run->tx;
   EVENT(t, ev, attrs, WORKFLOW_TASK_FAILED, workflow_task_failed_event_attributes,
         WorkflowTaskFailedEventAttributes);
@@ -365,29 +365,39 @@ static void append_failed(engine_run *run, int32_t cause, const pb_Failure *fail
   attrs->cause = cause;
   attrs->failure = (pb_Failure *)failure;
   attrs->identity = identity;
-  attrs->worker_version = (pb_WorkerVersionStamp *)version;
   attrs->binary_checksum = binary_checksum;
   tx_append(run, ev);
 }
 
 void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, span identity) {
-  append_failed(run, cause, failure, identity, NULL, SPAN_NONE);
+  append_failed(run, cause, failure, identity, SPAN_NONE);
   wft_clear(run);
 }
 
 void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
-                const pb_WorkerVersionStamp *version, span binary_checksum) {
+                span binary_checksum) {
   pb_store_RunState *s = &run->state;
   if (failure) {
     arena *a = run->tx.arena;
     size_t limit = run->tx.st->host->limits->blob_bytes;
     failure = failure_fit_depth(failure_fit_bytes(failure, limit, a), a);
   }
-  if (s->wft_written) append_failed(run, cause, failure, identity, version, binary_checksum);
+  if (s->wft_written) append_failed(run, cause, failure, identity, binary_checksum);
   s->last_wft_failed_cause = cause;
   s->last_wft_timeout_type = 0;
   s->last_wft_failure = (pb_Failure *)failure;
   s->close_attempted = cause == PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
+  next_attempt(run);
+}
+
+void wft_failed_full(engine_run *run) {
+  pb_store_RunState *s = &run->state;
+  const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND;
+  if (s->wft_written) append_failed(run, cause, NULL, SPAN_NONE, SPAN_NONE);
+  s->last_wft_failed_cause = cause;
+  s->last_wft_timeout_type = 0;
+  s->last_wft_failure = NULL;
+  tx_flush_buffer(run);
   next_attempt(run);
 }
 
@@ -443,7 +453,7 @@ err *engine_wft_fail(engine_run *run, engine_step *st, const engine_token *token
   if (r->cause == PB_WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE) {
     run_force_terminate(run, SPAN("GrpcMessageTooLarge"), SPAN_NONE);
   } else {
-    wft_failed(run, r->cause, r->failure, r->identity, r->worker_version, r->binary_checksum);
+    wft_failed(run, r->cause, r->failure, r->identity, r->binary_checksum);
   }
   tx_finish(run);
   return NULL;

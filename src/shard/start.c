@@ -231,8 +231,10 @@ static void begin(start *st, shard_run *before, bool replace) {
     pb_Payloads details = {0};
     details.payloads.v = (pb_Payload *[]){&text};
     details.payloads.n = 1;
-    err *e = engine_terminate(before->engine, old, SPAN("TerminateIfRunning WorkflowIdReusePolicy"),
-                              PB_ENCODE(Payloads, &details, op->arena), SPAN("history-service"));
+    engine_terminate_args why = {.reason = SPAN("TerminateIfRunning WorkflowIdReusePolicy"),
+                                 .details = PB_ENCODE(Payloads, &details, op->arena),
+                                 .identity = SPAN("history-service")};
+    err *e = engine_terminate(before->engine, old, &why);
     if (e) {
       call_refuse(c, before, e);
       return;
