@@ -264,8 +264,11 @@ static bool is_close_event(int32_t type) {
 static void check_history(audit_run *r) {
   uint8_t *over = arena_zalloc(r->arena, r->n + 2);
   bool open = r->state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+  int cancels = 0;
   for (size_t i = 0; i < r->n; i++) {
     const pb_HistoryEvent *ev = r->events[i];
+    cancels += ev->event_type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED;
+    if (cancels > 1) BROKEN(r, "I1", "its cancellation was requested %d times", cancels);
     int64_t ended = ended_by(ev);
     if (ended < 0 || ended > (int64_t)i) BROKEN(r, "D2", "event %zu ends what is not there", i + 1);
     if (ended) over_once(r, over, ended);

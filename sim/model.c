@@ -160,7 +160,8 @@ static void fail_answered(sim *s, const sim_call *c, arena *a) {
   err *e = pb_decode(net_request_desc(c->method), bytes_span(c->sent), a, &msg);
   ASSERT(!e);
   const pb_RespondActivityTaskFailedRequest *r = msg;
-  record *attempt = attempt_answered(s, c->method, r->task_token, false);
+  bool fatal = r->failure->application_failure_info->non_retryable;
+  record *attempt = attempt_answered(s, c->method, r->task_token, fatal);
   record *activity = model_make(s, REC_ACTIVITY, activity_of(attempt));
   set_text(attempt, PB_ENCODE(Failure, r->failure, a));
   attempt->acknowledged = true;
@@ -229,6 +230,9 @@ static void activity_given(sim *s, const pb_PollActivityTaskQueueResponse *r, ar
   }
   if (attempt->accepted) {
     sim_broken(s, "T1", "attempt %.*s was answered and is handed out", SPAN_ARG(attempt->key));
+  }
+  if (attempt->given++ && r->attempt == policy.maximum_attempts) {
+    sim_broken(s, "T3", "the last attempt of %.*s is handed out twice", SPAN_ARG(name));
   }
   if (s->now_ns < activity->time_ns) {
     sim_broken(s, "T3", "attempt %d of %.*s comes %lld ms before its backoff ends", r->attempt,

@@ -278,7 +278,7 @@ typedef struct record {
   record_kind kind;
   span key; /* owned */
   bool acknowledged;
-  uint32_t accepted;
+  uint32_t accepted, given; /* answers taken; times handed out */
   int64_t time_ns, number;
   uint64_t *events; /* REC_RUN: hash of each event that was shown, 0: not yet */
   size_t n_events;
