@@ -15,14 +15,6 @@
 static const int64_t retry_backoff_first_ns = 5 * NS_PER_SEC;
 static const int64_t retry_backoff_most_ns = 600 * NS_PER_SEC;
 
-static err *not_found(arena *a, const char *what) {
-  err *e = ERR(a, NOT_FOUND, "%s", what);
-  e->detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
-  return e;
-}
-
-err *wft_not_found(arena *a) { return not_found(a, "Workflow task not found."); }
-
 bool wft_is_transient(const engine_run *run) {
   return run->state.wft_scheduled_id && !run->state.wft_written;
 }
@@ -134,7 +126,7 @@ static void make_normal_if_stale(engine_run *run) {
   tx_append(run, scheduled_event(run, false));
 }
 
-static pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c) {
+pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c) {
   if (!c || !c->build_id.n) return NULL;
   pb_WorkerVersionStamp *v = pb_new(a, WorkerVersionStamp);
   v->build_id = arena_dup(a, c->build_id);
@@ -421,7 +413,7 @@ static void timed_out(engine_run *run, int32_t type) {
 
 err *wft_heartbeat_over(engine_run *run) {
   timed_out(run, PB_TIMEOUT_TYPE_START_TO_CLOSE);
-  return not_found(run->tx.arena, "workflow task heartbeat timeout");
+  return engine_not_found(run->tx.arena, "workflow task heartbeat timeout");
 }
 
 void wft_fire(engine_run *run) {
