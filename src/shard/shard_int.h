@@ -307,6 +307,7 @@ void call_finish(call *c, shard_run *run, const err *e, const void *response);
 void op_fail(shard_op *op, const err *e);
 /* Refuses and answers while the shard drains. */
 bool op_refused(shard *s, shard_op *op);
+err *draining_error(arena *a);
 
 /* --- start.c --- */
 
