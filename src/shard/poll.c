@@ -52,6 +52,7 @@ static void poll_end(poll *p, const err *e, const void *response) {
   if (p->run) run_unpin(s, p->run);
   step_unref(p->step);
   bytes_unref(p->version);
+  match_unpin(p->queue);
   mem_free(p);
 }
 
@@ -328,6 +329,7 @@ static void poll_begin(shard *s, shard_op *op, const pb_TaskQueue *queue, bool a
   }
   queue_name *q = queue_named(s, op->ns, queue->name, activity, p->sticky);
   p->queue = queue_of_key(s, q->key);
+  match_pin(p->queue);
   p->match.offer = poll_offered;
   p->waiter = (waiter){.timeout = poll_timeout, .gone = poll_gone};
   match_saw_poller(p->queue, identity, now);

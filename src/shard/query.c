@@ -362,6 +362,7 @@ static err *check_askable(shard *s, const call *c, const shard_run *run, const e
                           bool direct) {
   arena *a = c->op->arena;
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+  if (s->draining) return draining_error(a);
   if (!open && v->completed_wfts == 0) {
     return not_ready(a, "Workflow execution closed before WorkflowTaskStarted event");
   }

@@ -144,6 +144,7 @@ typedef struct ns_entry {
 
 typedef struct queue_name {
   hmap_node by_name, by_key;
+  list_node node; /* in s->polled_only: no row names it */
   int64_t key, ns;
   bool activity, sticky, stored; /* stored: its name is on disk */
   size_t n;
@@ -167,7 +168,8 @@ struct shard {
 
   /* names */
   hmap ns_by_name, ns_by_id, queue_by_name, queue_by_key;
-  list namespaces;
+  list namespaces, polled_only; /* polled_only: oldest first */
+  size_t n_polled_only;
 
   /* commit */
   list staged, in_flight, gates, lazy, spare;
@@ -307,6 +309,7 @@ void call_finish(call *c, shard_run *run, const err *e, const void *response);
 void op_fail(shard_op *op, const err *e);
 /* Refuses and answers while the shard drains. */
 bool op_refused(shard *s, shard_op *op);
+err *draining_error(arena *a);
 
 /* --- start.c --- */
 
