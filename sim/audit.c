@@ -264,8 +264,11 @@ static bool is_close_event(int32_t type) {
 static void check_history(audit_run *r) {
   uint8_t *over = arena_zalloc(r->arena, r->n + 2);
   bool open = r->state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+  int cancels = 0;
   for (size_t i = 0; i < r->n; i++) {
     const pb_HistoryEvent *ev = r->events[i];
+    cancels += ev->event_type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED;
+    if (cancels > 1) BROKEN(r, "I1", "its cancellation was requested %d times", cancels);
     int64_t ended = ended_by(ev);
     if (ended < 0 || ended > (int64_t)i) BROKEN(r, "D2", "event %zu ends what is not there", i + 1);
     if (ended) over_once(r, over, ended);
@@ -311,8 +314,15 @@ static void check_queued(audit_run *r, store_queued q, const char *what) {
   load_release(&l);
 }
 
+/* Without faults a deadline is kept: late by what the wake-up and one commit take, no more. */
 static void check_due(audit_run *r, int64_t due_ns, const char *what) {
+  const sim *s = r->sim;
+  static const int64_t late_ns = 10 * NS_PER_SEC, settled_ns = 40 * NS_PER_SEC;
   if (due_ns <= 0) BROKEN(r, "T4", "%s has no deadline", what);
+  if (!s->quiet || s->state != SERVER_UP || s->now_ns < due_ns + late_ns) return;
+  if (s->now_ns < s->quiet_ns + settled_ns || s->now_ns < s->up_ns + settled_ns) return;
+  BROKEN(r, "T2", "%s is %lld s past its deadline", what,
+         (long long)((s->now_ns - due_ns) / NS_PER_SEC));
 }
 
 static void check_activity_item(audit_run *r, const store_row *row) {

@@ -63,7 +63,15 @@ static void later(client *c) {
 
 static void send_again(sim *s, sim_call *c);
 
+static void take_eager(sim *s, const sim_call *c) {
+  arena a = ARENA_INIT;
+  const pb_StartWorkflowExecutionResponse *r = net_response(c, &a);
+  workers_take(s, r->eager_workflow_task);
+  arena_release(&a);
+}
+
 static void answered(sim *s, sim_call *c) {
+  if (c->method == CALL_start && net_ok(c)) take_eager(s, c);
   bool unknown = c->lost || c->code == ERR_UNAVAILABLE;
   bool repeat = sim_fault(s, s->swarm.repeat_per_100, 100);
   if (((unknown && !s->quiet) || repeat) && c->note < MOST_REPEATS) {
@@ -110,6 +118,7 @@ static void start(client *c) {
       .workflow_id_reuse_policy = 1 + (int32_t)sim_below(s, 3),
       .workflow_id_conflict_policy = conflict[sim_below(s, 3)]};
   if (sim_chance(s, 1, 6)) r.workflow_run_timeout = pb_duration_new(a, 20 * NS_PER_SEC);
+  r.request_eager_execution = sim_chance(s, 1, 5);
   if (sim_chance(s, 1, 8)) r.workflow_start_delay = pb_duration_new(a, 3 * NS_PER_SEC);
   if (sim_chance(s, 1, 6)) {
     r.retry_policy = pb_new(a, RetryPolicy);

@@ -76,8 +76,14 @@ void model_event(sim *s, span run_id, const pb_HistoryEvent *ev, const char *whe
 
 /* --- starts, signals, closings --- */
 
+static void promise(sim *s, record_kind kind, span key) {
+  record *r = model_make(s, kind, key);
+  if (!r->acknowledged) r->time_ns = s->now_ns;
+  r->acknowledged = true;
+}
+
 static void run_promised(sim *s, span run_id) {
-  model_make(s, REC_RUN, run_id)->acknowledged = true;
+  promise(s, REC_RUN, run_id);
   if (!audit_next_event_id(s, run_id)) {
     sim_broken(s, "D1", "run %.*s was acknowledged and is not on disk", SPAN_ARG(run_id));
   }
@@ -86,6 +92,7 @@ static void run_promised(sim *s, span run_id) {
 static void start_answered(sim *s, span workflow_id, span request_id, span run_id, bool started,
                            arena *a) {
   run_promised(s, run_id);
+  promise(s, REC_WORKFLOW, workflow_id);
   if (!started) return;
   record *r = model_make(s, REC_START, model_key(a, workflow_id, request_id));
   r->acknowledged = true;
@@ -135,6 +142,13 @@ static record *attempt_answered(sim *s, sim_method m, span token, bool ends) {
   return attempt;
 }
 
+static void by_id_answered(sim *s, const pb_RespondActivityTaskCompletedByIdRequest *r, arena *a) {
+  record *activity = model_make(s, REC_ACTIVITY, model_key(a, r->run_id, r->activity_id));
+  if (activity->accepted++) {
+    sim_broken(s, "T1", "activity %.*s was over and took an answer", SPAN_ARG(activity->key));
+  }
+}
+
 static int64_t backoff_ns(const pb_RetryPolicy *p, int64_t attempt) {
   double wait = (double)pb_duration_ns(p->initial_interval);
   for (int64_t i = 1; i < attempt && wait < 1e15; i++) wait *= p->backoff_coefficient;
@@ -146,7 +160,8 @@ static void fail_answered(sim *s, const sim_call *c, arena *a) {
   err *e = pb_decode(net_request_desc(c->method), bytes_span(c->sent), a, &msg);
   ASSERT(!e);
   const pb_RespondActivityTaskFailedRequest *r = msg;
-  record *attempt = attempt_answered(s, c->method, r->task_token, false);
+  bool fatal = r->failure->application_failure_info->non_retryable;
+  record *attempt = attempt_answered(s, c->method, r->task_token, fatal);
   record *activity = model_make(s, REC_ACTIVITY, activity_of(attempt));
   set_text(attempt, PB_ENCODE(Failure, r->failure, a));
   attempt->acknowledged = true;
@@ -216,6 +231,9 @@ static void activity_given(sim *s, const pb_PollActivityTaskQueueResponse *r, ar
   if (attempt->accepted) {
     sim_broken(s, "T1", "attempt %.*s was answered and is handed out", SPAN_ARG(attempt->key));
   }
+  if (attempt->given++ && r->attempt == policy.maximum_attempts) {
+    sim_broken(s, "T3", "the last attempt of %.*s is handed out twice", SPAN_ARG(name));
+  }
   if (s->now_ns < activity->time_ns) {
     sim_broken(s, "T3", "attempt %d of %.*s comes %lld ms before its backoff ends", r->attempt,
                SPAN_ARG(name), (long long)((activity->time_ns - s->now_ns) / NS_PER_MS));
@@ -260,6 +278,7 @@ static void judge(sim *s, sim_call *c, const void *request, const void *response
                      AS(StartWorkflowExecutionRequest, request)->request_id,
                      AS(StartWorkflowExecutionResponse, response)->run_id,
                      AS(StartWorkflowExecutionResponse, response)->started, a);
+      wft_given(s, AS(StartWorkflowExecutionResponse, response)->eager_workflow_task);
       break;
     case CALL_signal_with_start:
       run_promised(s, AS(SignalWithStartWorkflowExecutionResponse, response)->run_id);
@@ -290,6 +309,9 @@ static void judge(sim *s, sim_call *c, const void *request, const void *response
       (void)attempt_answered(s, c->method,
                              AS(RespondActivityTaskCompletedRequest, request)->task_token, true);
       break;
+    case CALL_activity_complete_by_id:
+      by_id_answered(s, request, a);
+      break;
     case CALL_activity_cancel:
       (void)attempt_answered(s, c->method,
                              AS(RespondActivityTaskCanceledRequest, request)->task_token, true);
@@ -309,17 +331,40 @@ static void judge(sim *s, sim_call *c, const void *request, const void *response
 #undef AS
 }
 
+/* What somebody was told of before this request arrived is found. */
+static void judge_not_found(sim *s, const sim_call *c, const pb_WorkflowExecution *x) {
+  span run_id = x->run_id, workflow_id = x->workflow_id;
+  const record *r =
+      run_id.n ? model_find(s, REC_RUN, run_id) : model_find(s, REC_WORKFLOW, workflow_id);
+  if (!r || !r->acknowledged || r->time_ns >= c->arrived_ns) return;
+  sim_broken(s, "D1", "%s does not find %.*s, which was acknowledged", net_method_name(c->method),
+             SPAN_ARG(r->key));
+}
+
+static void judge_error(sim *s, const sim_call *c, const err *e, const void *request) {
+  if (e->code == ERR_INTERNAL || e->code == ERR_DATA_LOSS) {
+    sim_broken(s, "D3", "%s is answered with %s: %s", net_method_name(c->method),
+               err_code_name(e->code), e->what);
+  }
+  if (e->code != ERR_NOT_FOUND) return;
+  if (c->method == CALL_describe) {
+    const pb_DescribeWorkflowExecutionRequest *r = request;
+    judge_not_found(s, c, r->execution);
+  } else if (c->method == CALL_history) {
+    const pb_GetWorkflowExecutionHistoryRequest *r = request;
+    judge_not_found(s, c, r->execution);
+  }
+}
+
 /* What came from the server is read as a client would: decoded from its bytes. */
 void model_answered(sim *s, sim_call *c, const err *e, const void *response) {
   arena a = ARENA_INIT;
   void *request = NULL;
-  if (e && (e->code == ERR_INTERNAL || e->code == ERR_DATA_LOSS)) {
-    sim_broken(s, "D3", "%s is answered with %s: %s", net_method_name(c->method),
-               err_code_name(e->code), e->what);
-  }
-  if (!e) {
-    err *wrong = pb_decode(net_request_desc(c->method), bytes_span(c->sent), &a, &request);
-    ASSERT(!wrong);
+  err *wrong = pb_decode(net_request_desc(c->method), bytes_span(c->sent), &a, &request);
+  ASSERT(!wrong);
+  if (e) {
+    judge_error(s, c, e, request);
+  } else {
     judge(s, c, request, net_response(c, &a), &a);
   }
   arena_release(&a);

@@ -78,8 +78,49 @@ static void change_row(sim *s, store_row *r) {
 
 static sim *sim_of_store(store *st) { return CONTAINER_OF(st->env, sim_env, env)->sim; }
 
+/* Only one simulation runs in a process. */
+static sim *liar;
+
+static void lie(env_task *t) {
+  store_batch *b = CONTAINER_OF(t, store_batch, task);
+  store_status hidden = liar->options.mutant == MUTANT_failed_is_ok ? STORE_FAILED : STORE_CONFLICT;
+  for (store_step *e = b->steps; e; e = e->next) {
+    if (e->status == hidden) e->status = STORE_OK;
+  }
+  liar->real_done(t);
+}
+
+static void load(store *st, store_load *l) {
+  sim *s = sim_of_store(st);
+  switch (s->options.mutant) {
+    case MUTANT_no_due_scan:
+      if (l->kind == LOAD_DUE) l->until_ns = 0;
+      break;
+    case MUTANT_no_backlog:
+      if (l->kind == LOAD_QUEUE) l->queued.queue = -1;
+      break;
+    case MUTANT_no_names:
+      if (l->kind == LOAD_NAMED) l->name = SPAN("queue/none");
+      break;
+    case MUTANT_other_history:
+      if (l->kind == LOAD_HISTORY && l->run > 1) l->run--;
+      break;
+    case MUTANT_no_current:
+      if (l->kind == LOAD_CURRENT && sim_below(s, 4) == 0) l->ns = -1;
+      break;
+    default:
+      break;
+  }
+  s->real_load(st, l);
+}
+
 static void commit(store *st, store_batch *b) {
   sim *s = sim_of_store(st);
+  liar = s;
+  if (s->options.mutant == MUTANT_failed_is_ok || s->options.mutant == MUTANT_conflict_is_ok) {
+    s->real_done = b->task.run;
+    b->task.run = lie;
+  }
   for (store_step *e = b->steps; e; e = e->next) {
     size_t n = 0;
     for (size_t i = 0; i < e->n_rows; i++) {
@@ -98,7 +139,10 @@ static void commit(store *st, store_batch *b) {
 
 void mutant_wrap_store(sim *s) {
   s->real_commit = s->store->commit;
-  if (s->options.mutant) s->store->commit = commit;
+  s->real_load = s->store->load;
+  if (!s->options.mutant) return;
+  s->store->commit = commit;
+  s->store->load = load;
 }
 
 /* --- requests --- */

@@ -161,6 +161,16 @@ void net_cut(sim *s) {
   }
 }
 
+/* Whoever was asked must answer: no wait is longer than a poll. */
+void net_check_waits(sim *s) {
+  const list_node *n = list_first(&s->at_server);
+  if (!n) return;
+  const sim_call *c = CONTAINER_OF(n, sim_call, node);
+  if (s->now_ns - c->arrived_ns < 90 * NS_PER_SEC) return;
+  sim_broken(s, "R3", "%s has waited for its answer for %lld s", methods[c->method].name,
+             (long long)((s->now_ns - c->arrived_ns) / NS_PER_SEC));
+}
+
 /* --- at the caller --- */
 
 sim_call *net_call(sim *s, sim_method m, const void *request, int64_t wait_ns,

@@ -38,6 +38,13 @@ typedef struct sim_call sim_call;
 #define SIM_MUTANTS(X) \
   X(none, "the build as it is") \
   X(acknowledge_early, "the store says durable before it is") \
+  X(failed_is_ok, "a failed transaction is reported as written") \
+  X(conflict_is_ok, "a refused start is reported as written") \
+  X(no_due_scan, "deadlines are not found after a start") \
+  X(no_backlog, "tasks are not found after a start") \
+  X(no_names, "names are not found after a start") \
+  X(other_history, "a read of history gets another run's") \
+  X(no_current, "the current run of an id is not found") \
   X(lost_wake, "every fourth request to be woken is forgotten") \
   X(lost_post, "one posted task in two hundred never runs") \
   X(clock_ahead, "the server's clock runs two seconds ahead now and then") \
@@ -121,11 +128,16 @@ struct sim {
   uint64_t step, event_tie;
   bool quiet; /* faults are off: everything must come to its end */
   heap events;
+  int64_t quiet_ns, up_ns; /* since when */
+  struct worker *workers[16];
+  uint32_t n_workers;
 
   sim_env env;
   store_memory_disk *disk;
   store *store;
   void (*real_commit)(store *s, store_batch *b); /* behind a mutant's */
+  void (*real_load)(store *s, store_load *l);
+  void (*real_done)(env_task *t);
   shard *shard;
   server_state state;
   uint32_t epoch; /* of the server's processes */
@@ -209,6 +221,8 @@ sim_call *net_call(sim *s, sim_method m, const void *request, int64_t wait_ns,
 void net_vanish(sim_call *c);
 /* The server died. */
 void net_cut(sim *s);
+/* R3: nobody waits at the server for ever. */
+void net_check_waits(sim *s);
 const pb_desc *net_request_desc(sim_method m);
 const pb_desc *net_response_desc(sim_method m);
 static inline bool net_ok(const sim_call *c) { return !c->lost && c->code == ERR_OK; }
@@ -220,6 +234,8 @@ void *net_response(const sim_call *c, arena *a);
 void clients_start(sim *s);
 void workers_start(sim *s);
 void activity_workers_start(sim *s);
+/* Some worker has this task, which came with the answer to a start. */
+void workers_take(sim *s, const pb_PollWorkflowTaskQueueResponse *r);
 
 /* --- program.c --- */
 
@@ -251,6 +267,7 @@ typedef enum record_kind {
   REC_ATTEMPT,  /* run id, activity id, attempt -> accepted; text: the failure that was accepted */
   REC_ACTIVITY, /* run id, activity id -> accepted: answers that ended it; time: of the next attempt
                  */
+  REC_WORKFLOW, /* workflow id; acknowledged: it has a run */
   REC_ID,       /* workflow id -> text: request id of the newest run that the audit saw */
   REC_CLOSED,   /* run id: was acknowledged to be closed */
 } record_kind;
@@ -261,7 +278,7 @@ typedef struct record {
   record_kind kind;
   span key; /* owned */
   bool acknowledged;
-  uint32_t accepted;
+  uint32_t accepted, given; /* answers taken; times handed out */
   int64_t time_ns, number;
   uint64_t *events; /* REC_RUN: hash of each event that was shown, 0: not yet */
   size_t n_events;

@@ -312,6 +312,10 @@ static void take(worker *w, const pb_PollWorkflowTaskQueueResponse *r) {
   if (r && r->task_token.n) gather(task_new(w, r));
 }
 
+void workers_take(sim *s, const pb_PollWorkflowTaskQueueResponse *r) {
+  take(s->workers[sim_below(s, s->n_workers)], r);
+}
+
 static void answered(sim *s, sim_call *c) {
   if (!net_ok(c) || c->method != CALL_wft_complete) return;
   arena a = ARENA_INIT;
@@ -387,6 +391,7 @@ void workers_start(sim *s) {
     worker *w = mem_new(worker);
     w->sim = s;
     w->number = i;
+    s->workers[s->n_workers++] = w;
     list_init(&w->cache);
     (void)snprintf(w->queue, sizeof w->queue, "q%u", i % s->swarm.queues);
     name_worker(w);

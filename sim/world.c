@@ -144,6 +144,7 @@ static void env_open(sim *s) {
 
 static void server_up(sim *s) {
   s->state = SERVER_UP;
+  s->up_ns = s->now_ns;
   sim_trace(s, "server %u is up", s->epoch);
 }
 
@@ -321,6 +322,7 @@ static void one_step(sim *s) {
   } else if (!run_one(s)) {
     move_clock(s);
   }
+  if (s->step % 64 == 0) net_check_waits(s);
   if (s->step % AUDIT_EVERY == 0) {
     audit_disk(s, false);
     audit_memory(s);
@@ -330,6 +332,7 @@ static void one_step(sim *s) {
 /* Faults are off; the process that is up stays: what only its memory forgot must show. */
 static void be_quiet(sim *s) {
   s->quiet = true;
+  s->quiet_ns = s->now_ns;
   sim_trace(s, "faults are off");
   if (s->store) store_memory_end_faults(s->store);
 }

@@ -5,11 +5,6 @@ static int64_t later(int64_t from, const pb_Duration *d) {
   return ns > 0 ? from + ns : 0;
 }
 
-static int64_t earlier(int64_t a, int64_t b) {
-  if (!a || !b) return a ? a : b;
-  return MIN(a, b);
-}
-
 static int64_t close_deadline_ns(const activity *act) {
   return later(act->first_scheduled_time, act->scheduled->schedule_to_close_timeout);
 }
@@ -29,10 +24,10 @@ static int64_t heartbeat_deadline_ns(const activity *act) {
 int64_t activity_due_ns(const activity *act) {
   switch (act->state) {
     case PB_ACTIVITY_STATE_SCHEDULED:
-      return earlier(start_deadline_ns(act), close_deadline_ns(act));
+      return earlier_ns(start_deadline_ns(act), close_deadline_ns(act));
     case PB_ACTIVITY_STATE_STARTED:
-      return earlier(close_deadline_ns(act),
-                     earlier(run_deadline_ns(act), heartbeat_deadline_ns(act)));
+      return earlier_ns(close_deadline_ns(act),
+                        earlier_ns(run_deadline_ns(act), heartbeat_deadline_ns(act)));
     default:
       return act->next_attempt_time;
   }

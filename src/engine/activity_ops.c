@@ -3,12 +3,6 @@
 
 #define GONE "invalid activityID or activity already timed out or invoking workflow is completed"
 
-static err *not_found(arena *a, const char *what) {
-  err *e = ERR(a, NOT_FOUND, "%s", what);
-  e->detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
-  return e;
-}
-
 /* --- start --- */
 
 static bool is_last_attempt(const activity *act) {
@@ -45,21 +39,13 @@ static void fill(engine_run *run, const engine_item *it, arena *a, engine_activi
                            .response = r};
 }
 
-static pb_WorkerVersionStamp *version_of(arena *a, const pb_WorkerVersionCapabilities *c) {
-  if (!c || !c->build_id.n) return NULL;
-  pb_WorkerVersionStamp *v = pb_new(a, WorkerVersionStamp);
-  v->build_id = c->build_id;
-  v->use_versioning = c->use_versioning;
-  return v;
-}
-
 static void mark_started(engine_run *run, engine_item *it, const engine_poller *p, int64_t at_ns) {
   activity *act = item_edit(run, it);
   act->state = PB_ACTIVITY_STATE_STARTED;
   act->started_time = act->last_started_time = at_ns;
   act->started_identity = act->last_worker_identity = p->identity;
   act->request_id = p->request_id;
-  act->worker_version = version_of(run->tx.arena, p->version);
+  act->worker_version = poller_version(run->tx.arena, p->version);
   activity_update(run, it);
 }
 
@@ -68,7 +54,7 @@ err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_i
   engine_item *it = item_by_id(run, scheduled_id, PB_ITEM_KIND_ACTIVITY);
   const activity *act = it ? item_msg(it) : NULL;
   if (!run_is_open(run) || !act || act->state != PB_ACTIVITY_STATE_SCHEDULED) {
-    return not_found(st->arena, GONE);
+    return engine_not_found(st->arena, GONE);
   }
   tx_begin(run, st);
   mark_started(run, it, p, run->tx.now_ns);
@@ -97,7 +83,7 @@ err *engine_activity_unstart(engine_run *run, engine_step *st, const engine_toke
   const activity *act = it ? item_msg(it) : NULL;
   if (!run_is_open(run) || !act || act->state != PB_ACTIVITY_STATE_STARTED ||
       !token_holds(act, token)) {
-    return not_found(st->arena, GONE);
+    return engine_not_found(st->arena, GONE);
   }
   tx_begin(run, st);
   activity *edit = item_edit(run, it);
@@ -116,13 +102,14 @@ static err *find(engine_run *run, engine_step *st, engine_activity_ref ref, engi
   engine_item *it = ref.token ? item_by_id(run, ref.token->scheduled_id, PB_ITEM_KIND_ACTIVITY)
                               : item_by_name(run, PB_ITEM_KIND_ACTIVITY, ref.activity_id);
   if (!it && !ref.token) {
-    return not_found(st->arena, arena_printf(st->arena,
-                                             "cannot find pending activity with ActivityID %.*s, "
-                                             "check workflow execution history for more details",
-                                             SPAN_ARG(ref.activity_id)));
+    return engine_not_found(st->arena,
+                            arena_printf(st->arena,
+                                         "cannot find pending activity with ActivityID %.*s, "
+                                         "check workflow execution history for more details",
+                                         SPAN_ARG(ref.activity_id)));
   }
   if (!it || (ref.token && !token_holds(item_msg(it), ref.token))) {
-    return not_found(st->arena, GONE);
+    return engine_not_found(st->arena, GONE);
   }
   *ret = it;
   return NULL;
@@ -134,7 +121,8 @@ static err *begin(engine_run *run, engine_step *st, engine_activity_ref ref, spa
   engine_item *it;
   TRY(find(run, st, ref, &it));
   const activity *act = item_msg(it);
-  if (!ref.token && act->state != PB_ACTIVITY_STATE_STARTED) return not_found(st->arena, GONE);
+  if (!ref.token && act->state != PB_ACTIVITY_STATE_STARTED)
+    return engine_not_found(st->arena, GONE);
   tx_begin(run, st);
   if (act->state != PB_ACTIVITY_STATE_STARTED) {
     engine_poller forgotten = {.identity = identity};
@@ -235,7 +223,8 @@ err *engine_activity_cancel(engine_run *run, engine_step *st, engine_activity_re
     return ERR(st->arena, INVALID_ARGUMENT,
                "unable to mark activity as canceled without activity being request canceled first");
   }
-  note_version(run, it, version);
+  /* As the original, which forgets the build of a worker that confirms a cancel. */
+  ((activity *)item_edit(run, it))->worker_version = NULL;
   if (details.n > st->host->limits->blob_bytes) {
     fail_for_good(run, it, identity, SPAN("Cancel details exceed size limit."));
     finish(run);

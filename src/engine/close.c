@@ -267,6 +267,7 @@ err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
   attrs->header = in->header;
   attrs->memo = in->memo;
   attrs->search_attributes = in->search_attributes;
+  attrs->inherit_build_id = in->inherit_build_id;
   run_close(run, PB_WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW, ev);
   start_follower(run, &f);
   return NULL;
@@ -284,27 +285,30 @@ static void end_task_in_flight(engine_run *run) {
   tx_flush_buffer(run);
 }
 
-static void terminate(engine_run *run, span reason, span details, span identity) {
+static void terminate(engine_run *run, const engine_terminate_args *args) {
   end_task_in_flight(run);
   tx *t = &run->tx;
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_TERMINATED, workflow_execution_terminated_event_attributes,
         WorkflowExecutionTerminatedEventAttributes);
-  attrs->reason = reason;
-  attrs->details = details;
-  attrs->identity = identity;
+  attrs->reason = args->reason;
+  attrs->details = args->details;
+  attrs->identity = args->identity;
+  ev->links.v = (pb_Link **)(uintptr_t)args->links;
+  ev->links.n = args->n_links;
   run_close(run, PB_WORKFLOW_EXECUTION_STATUS_TERMINATED, ev);
 }
 
 void run_force_terminate(engine_run *run, span reason, span details) {
-  terminate(run, reason, details, SPAN("history-service"));
+  terminate(run, &(engine_terminate_args){
+                     .reason = reason, .details = details, .identity = SPAN("history-service")});
 }
 
-err *engine_terminate(engine_run *run, engine_step *st, span reason, span details, span identity) {
+err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_args *args) {
   if (!run_is_open(run)) return run_closed_error(st->arena);
   st->lazy = false;
   tx_begin(run, st);
   wft_settle(run);
-  terminate(run, reason, details, identity);
+  terminate(run, args);
   tx_finish(run);
   return NULL;
 }

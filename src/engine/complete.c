@@ -107,7 +107,7 @@ static void fail_completion(command_ctx *c, const engine_token *token, const err
     wft_fail_last(run, c->fail_cause, f, c->request->identity);
     run_force_terminate(run, span_cstr(text), SPAN_NONE);
   } else {
-    wft_failed(run, c->fail_cause, f, c->request->identity, NULL, c->request->binary_checksum);
+    wft_failed(run, c->fail_cause, f, c->request->identity, c->request->binary_checksum);
   }
 }
 

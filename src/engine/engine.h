@@ -174,6 +174,7 @@ typedef struct engine_poller {
   span identity, request_id;
   const pb_WorkerVersionCapabilities *version; /* or NULL */
   bool sticky;                                 /* polled a sticky queue */
+  bool eager; /* the client that starts the run takes its first task: nothing is written before */
 } engine_poller;
 
 /* The answer to a workflow task poll, all but history bytes and the sealed token. */
@@ -190,6 +191,9 @@ typedef struct engine_wft {
  * with whatever is written next, or by engine_settle. */
 MUST_USE err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
                                engine_wft *ret_wft);
+/* The answer once more, for a client that did not get it: the first task of the run is in flight,
+ * in its first attempt. False: that is over. */
+bool engine_wft_first_again(engine_run *run, arena *a, engine_wft *ret_wft);
 /* Takes back a start whose poller vanished before delivery; the task is ready again, as if never
  * handed out. NOT_FOUND when the start is over or already in history. */
 MUST_USE err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *token);
@@ -256,12 +260,18 @@ typedef struct engine_signal_args {
   const pb_Header *header;
   const pb_Link *const *links;
   size_t n_links;
+  bool despite_backoff; /* the first workflow task does not wait for the rest of its delay */
 } engine_signal_args;
 
 MUST_USE err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args);
 MUST_USE err *engine_request_cancel(engine_run *run, engine_step *st,
                                     const pb_RequestCancelWorkflowExecutionRequest *request);
-MUST_USE err *engine_terminate(engine_run *run, engine_step *st, span reason, span details,
-                               span identity);
+typedef struct engine_terminate_args {
+  span reason, details, identity;
+  const pb_Link *const *links;
+  size_t n_links;
+} engine_terminate_args;
+
+MUST_USE err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_args *args);
 
 #endif

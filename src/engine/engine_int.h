@@ -51,6 +51,12 @@ typedef struct tx_events {
   size_t n;
 } tx_events;
 
+/* The earlier of two times, 0 being none. */
+static inline int64_t earlier_ns(int64_t a, int64_t b) {
+  if (!a || !b) return a ? a : b;
+  return MIN(a, b);
+}
+
 /* One step under way. */
 typedef struct tx {
   engine_step *st;
@@ -86,7 +92,7 @@ struct engine_run {
   tx tx;
 };
 
-/* --- run.c: transactions and items --- */
+/* --- tx.c: transactions and items --- */
 
 void tx_begin(engine_run *run, engine_step *st);
 /* Every change since tx_begin is forgotten; the transaction goes on, empty. */
@@ -153,6 +159,12 @@ static inline bool same_place(const store_queued *x, const store_queued *y) {
   return x->queue == y->queue && x->priority == y->priority && x->seq == y->seq;
 }
 
+/* --- refuse.c: NOT_FOUND with the detail that clients look for --- */
+
+err *engine_not_found(arena *a, const char *what);
+err *wft_not_found(arena *a);
+err *run_closed_error(arena *a);
+
 /* --- effects --- */
 
 store_row *step_row(engine_step *st);
@@ -168,19 +180,22 @@ void wft_wake(engine_run *run);
 void wft_fire(engine_run *run);
 /* WorkflowTaskFailed (or not, when transient), next task pending. */
 void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
-                const pb_WorkerVersionStamp *version, span binary_checksum);
+                span binary_checksum);
+/* Too much is buffered: the task in flight fails and what waits is written before the next one. */
+void wft_failed_full(engine_run *run);
 /* Writes the events of a transient task before its outcome is written. */
 void wft_write_transient(engine_run *run);
 /* As wft_failed, but no task follows: the run ends. */
 void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, span identity);
 /* A workflow task kept alive by heartbeats for too long: timed out, and the worker's answer. */
 err *wft_heartbeat_over(engine_run *run);
-err *wft_not_found(arena *a);
 void wft_clear(engine_run *run);
 void wft_clear_sticky(engine_run *run);
 bool wft_is_transient(const engine_run *run);
 /* Queue of the normal or sticky kind for the pending task. */
 store_queued wft_place(engine_run *run, bool sticky);
+/* What a started task says of the worker; NULL when the poller names no build. In the arena. */
+pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c);
 void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns);
 /* After a crash forgot the start that this valid token speaks of: starts the task as it was. */
 void wft_adopt(engine_run *run, const engine_token *token, span identity);
@@ -255,8 +270,6 @@ bool failure_is_retryable(const pb_Failure *f, const pb_RetryPolicy *policy);
 
 /* Signals a run that has just started (signal-with-start). */
 void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionRequest *r);
-/* NOT_FOUND: the run is closed. */
-err *run_closed_error(arena *a);
 
 /* True: the activity ended. */
 bool activity_fire(engine_run *run, engine_item *it);

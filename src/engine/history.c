@@ -144,8 +144,7 @@ void tx_settle_buffer(engine_run *run) {
   run->tx.buffered = (tx_events){0};
   for (; n; n = n->next) keep_as_item(run, n->event);
   if (run_is_open(run) && buffer_is_full(run)) {
-    wft_failed(run, PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, NULL, SPAN_NONE, NULL,
-               SPAN_NONE);
+    wft_failed_full(run);
   }
 }
 

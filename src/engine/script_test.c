@@ -22,63 +22,13 @@ typedef struct options {
   bool rewrite;
 } options;
 
-static span next_line(span *rest) {
-  const uint8_t *end = memchr(rest->p, '\n', rest->n);
-  size_t n = end ? (size_t)(end - rest->p) : rest->n;
-  span line = span_of(rest->p, n);
-  size_t skip = n + (end ? 1 : 0);
-  *rest = span_of(rest->p + skip, rest->n - skip);
-  return line;
-}
-
-/* Words are separated by blanks; "..." may hold blanks, within a word too. A backslash takes the
- * next character as it is, but for \n. */
-static void split(span text, arena *a, script_line *out) {
-  *out = (script_line){0};
-  uint8_t *word = arena_alloc(a, text.n + 1);
-  size_t i = 0;
-  while (i < text.n) {
-    while (i < text.n && text.p[i] == ' ') i++;
-    if (i == text.n) break;
-    size_t n = 0;
-    bool quoted = false;
-    for (; i < text.n && (quoted || text.p[i] != ' '); i++) {
-      if (text.p[i] == '\\' && i + 1 < text.n) {
-        i++;
-        word[n++] = text.p[i] == 'n' ? '\n' : text.p[i];
-      } else if (text.p[i] == '"') {
-        quoted = !quoted;
-      } else {
-        word[n++] = text.p[i];
-      }
-    }
-    ASSERT(out->n < LINE_MOST_WORDS);
-    out->words[out->n++] = arena_dup(a, span_of(word, n));
-  }
-}
-
-static bool is_indented(span line) { return line.n && line.p[0] == ' '; }
-
-/* Does the lines of one block's input. */
+/* Runs the lines; what went wrong becomes part of the output. */
 static void run_block(world *w, span input) {
-  while (input.n) {
-    arena_reset(&w->arena);
-    span text = next_line(&input);
-    size_t most = 0;
-    for (span at = input; at.n && is_indented(at); most++) (void)next_line(&at);
-    script_line line, *subs = arena_array(&w->arena, script_line, most + 1);
-    split(text, &w->arena, &line);
-    if (!line.n) continue;
-    line.subs = subs;
-    while (input.n && is_indented(input)) {
-      split(next_line(&input), &w->arena, &subs[line.n_subs++]);
-    }
-    const char *why = script_do(w, &line);
-    if (why) buf_addf(&w->out, "SCRIPT ERROR %s\n", why);
-    if (w->broken) {
-      buf_addf(&w->out, "BROKEN %s\n", w->broken);
-      w->broken = NULL;
-    }
+  const char *why = script_run(w, input);
+  if (why) buf_addf(&w->out, "SCRIPT ERROR %s\n", why);
+  if (w->broken) {
+    buf_addf(&w->out, "BROKEN %s\n", w->broken);
+    w->broken = NULL;
   }
 }
 
@@ -89,18 +39,18 @@ typedef struct block {
 /* What stands before the next block is copied; false at the end of the script. */
 static bool next_block(span *rest, buf *rewritten, block *ret) {
   while (rest->n) {
-    span before = *rest, line = next_line(rest);
+    span before = *rest, line = script_next_line(rest);
     if (line.n && line.p[0] != '#') {
       *ret = (block){.input = span_of(before.p, 0)};
       span at = before;
       while (at.n) {
-        line = next_line(&at);
+        line = script_next_line(&at);
         if (span_eq(line, SPAN("----"))) break;
         ret->input.n += line.n + 1;
       }
       ret->expected = span_of(at.p, 0);
       while (at.n) {
-        line = next_line(&at);
+        line = script_next_line(&at);
         if (!line.n) break;
         ret->expected.n += line.n + 1;
       }

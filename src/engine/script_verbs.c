@@ -266,7 +266,7 @@ static const char *do_signal(world *w, const script_line *line) {
   r->identity = SPAN("script");
   if (line->n < 2) return "signal takes a name";
   r->signal_name = line->words[1];
-  const char *why = fill(w, line, 2, "", &pb_SignalWorkflowExecutionRequest_desc, r);
+  const char *why = fill(w, line, 2, "wakes", &pb_SignalWorkflowExecutionRequest_desc, r);
   if (why) return why;
   engine_signal_args args = {.name = r->signal_name,
                              .input = r->input,
@@ -274,7 +274,8 @@ static const char *do_signal(world *w, const script_line *line) {
                              .request_id = r->request_id,
                              .header = r->header,
                              .links = (const pb_Link *const *)r->links.v,
-                             .n_links = r->links.n};
+                             .n_links = r->links.n,
+                             .despite_backoff = has_word(line, "wakes")};
   engine_step *st = world_begin(w);
   world_end(w, engine_signal(world_run(w), st, &args));
   return NULL;
@@ -298,7 +299,9 @@ static const char *do_terminate(world *w, const script_line *line) {
   const char *why = fill(w, line, 1, "", &pb_TerminateWorkflowExecutionRequest_desc, r);
   if (why) return why;
   engine_step *st = world_begin(w);
-  world_end(w, engine_terminate(world_run(w), st, r->reason, r->details, r->identity));
+  engine_terminate_args args = {
+      .reason = r->reason, .details = r->details, .identity = r->identity};
+  world_end(w, engine_terminate(world_run(w), st, &args));
   return NULL;
 }
 

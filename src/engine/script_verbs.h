@@ -14,6 +14,11 @@ typedef struct script_line {
   size_t n_subs;
 } script_line;
 
+/* Takes the first line off the text, without its end. */
+span script_next_line(span *rest);
+/* Does every line of the text up to the first that is wrong or breaks a promise. What is wrong with
+ * the line itself, or NULL. */
+const char *script_run(world *w, span text);
 /* Does what the line says and writes down what happened. What is wrong with the line itself, or
  * NULL. */
 const char *script_do(world *w, const script_line *line);

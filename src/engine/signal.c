@@ -1,12 +1,6 @@
 /* signal.c - messages from outside: signals, cancel requests. */
 #include "engine/engine_int.h"
 
-err *run_closed_error(arena *a) {
-  err *e = ERR(a, NOT_FOUND, "workflow execution already completed");
-  e->detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
-  return e;
-}
-
 static void remember_request(engine_run *run, span request_id) {
   if (!request_id.n || item_by_name(run, PB_ITEM_KIND_SIGNAL_REQUEST, request_id)) return;
   int64_t id = ITEM_FIRST_SIGNAL_REQUEST + run->state.next_signal_request++;
@@ -66,7 +60,8 @@ err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *a
   wft_settle(run);
   remember_request(run, args->request_id);
   tx_buffer(run, signaled_event(run, args));
-  wft_wake(run);
+  tx_settle_buffer(run);
+  wft_schedule(run, args->despite_backoff);
   tx_finish(run);
   return NULL;
 }

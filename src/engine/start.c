@@ -56,11 +56,6 @@ typedef struct first_event {
   int64_t run_timeout_ns, task_timeout_ns, execution_deadline_ns, backoff_ns, first_start_ns;
 } first_event;
 
-static int64_t earlier(int64_t a, int64_t b) {
-  if (!a || !b) return a ? a : b;
-  return MIN(a, b);
-}
-
 /* Info, state and event 1 of a run that has just been made. */
 static void begin_run(engine_run *run, span ns_name, const first_event *f, span workflow_id,
                       span run_id) {
@@ -78,8 +73,8 @@ static void begin_run(engine_run *run, span ns_name, const first_event *f, span 
       .task_timeout = f->task_timeout_ns,
       .namespace_name = ns_name,
   };
-  info.run_deadline = earlier(f->run_timeout_ns ? info.execution_time + f->run_timeout_ns : 0,
-                              f->execution_deadline_ns);
+  info.run_deadline = earlier_ns(f->run_timeout_ns ? info.execution_time + f->run_timeout_ns : 0,
+                                 f->execution_deadline_ns);
   keep_info(run, run->tx.arena, &info);
   run->state.status = PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   run->state.memo = f->attrs->memo;

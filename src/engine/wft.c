@@ -15,14 +15,6 @@
 static const int64_t retry_backoff_first_ns = 5 * NS_PER_SEC;
 static const int64_t retry_backoff_most_ns = 600 * NS_PER_SEC;
 
-static err *not_found(arena *a, const char *what) {
-  err *e = ERR(a, NOT_FOUND, "%s", what);
-  e->detail_type = "temporal.api.errordetails.v1.NotFoundFailure";
-  return e;
-}
-
-err *wft_not_found(arena *a) { return not_found(a, "Workflow task not found."); }
-
 bool wft_is_transient(const engine_run *run) {
   return run->state.wft_scheduled_id && !run->state.wft_written;
 }
@@ -134,7 +126,7 @@ static void make_normal_if_stale(engine_run *run) {
   tx_append(run, scheduled_event(run, false));
 }
 
-static pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c) {
+pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c) {
   if (!c || !c->build_id.n) return NULL;
   pb_WorkerVersionStamp *v = pb_new(a, WorkerVersionStamp);
   v->build_id = arena_dup(a, c->build_id);
@@ -181,7 +173,7 @@ void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns) {
   arena *own = &run->start_arena;
   arena_reset(own);
   suggest_continue_as_new(run, own);
-  s->wft_history_bytes = s->history_bytes;
+  s->wft_history_bytes = p->eager ? 0 : s->history_bytes;
   s->wft_started_time = now_ns;
   s->wft_identity = arena_dup(own, p->identity);
   s->wft_request_id = arena_dup(own, p->request_id);
@@ -288,6 +280,13 @@ err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
   return NULL;
 }
 
+bool engine_wft_first_again(engine_run *run, arena *a, engine_wft *ret_wft) {
+  const pb_store_RunState *s = &run->state;
+  if (s->wft_started_id != 3 || s->wft_attempt != 1) return false;
+  wft_fill(run, a, false, ret_wft);
+  return true;
+}
+
 bool engine_wft_is_current(const engine_run *run, const engine_token *token) {
   const pb_store_RunState *s = &run->state;
   if (!run_is_open(run) || !s->wft_scheduled_id || s->wft_scheduled_id != token->scheduled_id ||
@@ -349,7 +348,7 @@ static void next_attempt(engine_run *run) {
 }
 
 static void append_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
-                          const pb_WorkerVersionStamp *version, span binary_checksum) {
+                          span binary_checksum) {
   tx *t = &run->tx;
   EVENT(t, ev, attrs, WORKFLOW_TASK_FAILED, workflow_task_failed_event_attributes,
         WorkflowTaskFailedEventAttributes);
@@ -358,29 +357,39 @@ static void append_failed(engine_run *run, int32_t cause, const pb_Failure *fail
   attrs->cause = cause;
   attrs->failure = (pb_Failure *)failure;
   attrs->identity = identity;
-  attrs->worker_version = (pb_WorkerVersionStamp *)version;
   attrs->binary_checksum = binary_checksum;
   tx_append(run, ev);
 }
 
 void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, span identity) {
-  append_failed(run, cause, failure, identity, NULL, SPAN_NONE);
+  append_failed(run, cause, failure, identity, SPAN_NONE);
   wft_clear(run);
 }
 
 void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
-                const pb_WorkerVersionStamp *version, span binary_checksum) {
+                span binary_checksum) {
   pb_store_RunState *s = &run->state;
   if (failure) {
     arena *a = run->tx.arena;
     size_t limit = run->tx.st->host->limits->blob_bytes;
     failure = failure_fit_depth(failure_fit_bytes(failure, limit, a), a);
   }
-  if (s->wft_written) append_failed(run, cause, failure, identity, version, binary_checksum);
+  if (s->wft_written) append_failed(run, cause, failure, identity, binary_checksum);
   s->last_wft_failed_cause = cause;
   s->last_wft_timeout_type = 0;
   s->last_wft_failure = (pb_Failure *)failure;
   s->close_attempted = cause == PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
+  next_attempt(run);
+}
+
+void wft_failed_full(engine_run *run) {
+  pb_store_RunState *s = &run->state;
+  const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND;
+  if (s->wft_written) append_failed(run, cause, NULL, SPAN_NONE, SPAN_NONE);
+  s->last_wft_failed_cause = cause;
+  s->last_wft_timeout_type = 0;
+  s->last_wft_failure = NULL;
+  tx_flush_buffer(run);
   next_attempt(run);
 }
 
@@ -404,7 +413,7 @@ static void timed_out(engine_run *run, int32_t type) {
 
 err *wft_heartbeat_over(engine_run *run) {
   timed_out(run, PB_TIMEOUT_TYPE_START_TO_CLOSE);
-  return not_found(run->tx.arena, "workflow task heartbeat timeout");
+  return engine_not_found(run->tx.arena, "workflow task heartbeat timeout");
 }
 
 void wft_fire(engine_run *run) {
@@ -427,9 +436,8 @@ void wft_adopt(engine_run *run, const engine_token *token, span identity) {
 
 err *engine_wft_fail(engine_run *run, engine_step *st, const engine_token *token,
                      const pb_RespondWorkflowTaskFailedRequest *r) {
-  if (!engine_wft_is_current(run, token)) {
-    return wft_not_found(st->arena);
-  }
+  if (!run_is_open(run)) return run_closed_error(st->arena);
+  if (!engine_wft_is_current(run, token)) return wft_not_found(st->arena);
   st->lazy = false;
   tx_begin(run, st);
   wft_adopt(run, token, r->identity);
@@ -437,7 +445,7 @@ err *engine_wft_fail(engine_run *run, engine_step *st, const engine_token *token
   if (r->cause == PB_WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE) {
     run_force_terminate(run, SPAN("GrpcMessageTooLarge"), SPAN_NONE);
   } else {
-    wft_failed(run, r->cause, r->failure, r->identity, r->worker_version, r->binary_checksum);
+    wft_failed(run, r->cause, r->failure, r->identity, r->binary_checksum);
   }
   tx_finish(run);
   return NULL;

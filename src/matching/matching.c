@@ -132,18 +132,20 @@ static void cut(matching *m, match_queue *q) {
   q->complete = false;
 }
 
-static void load_if_low(matching *m, match_queue *q) {
-  if (q->complete || q->loading || q->order.n > m->window / 2) return;
-  q->loading = true;
-  m->host.load(m->host.ctx, q->key, q->end, m->window);
-}
-
 /* The first task may go only if nothing on disk sorts before it. */
 static entry *first_entry(const match_queue *q) {
   heap_node *n = heap_min(&q->order);
   if (!n) return NULL;
   entry *e = entry_of(n);
   return q->complete || !is_behind(e->task.queued, q->end) ? e : NULL;
+}
+
+/* Tasks behind the window may be in memory too; they do not count while none before them is. */
+static void load_if_low(matching *m, match_queue *q) {
+  if (q->complete || q->loading) return;
+  if (q->order.n > m->window / 2 && first_entry(q)) return;
+  q->loading = true;
+  m->host.load(m->host.ctx, q->key, q->end, m->window);
 }
 
 bool match_take(matching *m, match_queue *q, match_task *ret_task) {

@@ -156,6 +156,24 @@ static void test_a_task_added_while_a_page_is_read_is_kept(void **state) {
   matching_release(&f.m);
 }
 
+/* Tasks that came while a page was read lie behind the window: they must not keep it from being
+ * filled. */
+static void test_tasks_behind_the_window_do_not_stop_reading(void **state) {
+  fixture f;
+  poller p, q;
+  init(&f, true);
+  assert_false(start(&f, &p));
+  for (int64_t i = 100; i < 108; i++) add(&f, i, 3);
+  store_row row = {.run = 1, .queued = {.queue = 5, .priority = 3, .seq = 1}};
+  matching_loaded(&f.m, 5, &row, 1, true);
+  assert_int_equal(p.task.run, 1);
+  assert_int_equal(f.loads, 2);
+  assert_false(start(&f, &q));
+  matching_loaded(&f.m, 5, NULL, 0, false);
+  assert_int_equal(q.task.run, 100);
+  matching_release(&f.m);
+}
+
 static void test_a_queue_from_disk_is_read_when_first_polled(void **state) {
   fixture f;
   poller p;
@@ -225,6 +243,7 @@ int main(void) {
       cmocka_unit_test(test_a_long_backlog_is_cut_and_read_again),
       cmocka_unit_test(test_an_urgent_task_passes_a_cut_window),
       cmocka_unit_test(test_a_task_added_while_a_page_is_read_is_kept),
+      cmocka_unit_test(test_tasks_behind_the_window_do_not_stop_reading),
       cmocka_unit_test(test_a_queue_from_disk_is_read_when_first_polled),
       cmocka_unit_test(test_a_failed_page_can_be_asked_for_again),
       cmocka_unit_test(test_queries_go_before_tasks),

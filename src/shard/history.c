@@ -19,6 +19,7 @@ typedef struct history_request {
   shard_op *op;
   shard_run *run; /* pinned once found */
   bool close_only, wait, follows, reverse, unwritten, with_token;
+  bool grown;  /* more events than when the first page was read */
   bool narrow; /* reverse: events are so large that the page is cut by size */
   int64_t page_batches;
   pb_store_HistoryPageToken token;
@@ -167,7 +168,8 @@ static void page_read(shard *s, history_read *r, const err *e) {
   bool open = v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   span token = SPAN_NONE, events = r->events;
   /* A page that is exactly full is followed by another one, maybe empty. */
-  if (r->next_id < r->until || r->batches >= r->max_batches || (h->wait && open)) {
+  bool full = r->batches >= r->max_batches && !h->grown;
+  if (r->next_id < r->until || full || (h->wait && open)) {
     token = next_token(h, r->next_id, r->until, open);
   } else if (h->unwritten && open && r->until == v.next_event_id) {
     events = with_unwritten(h, events);
@@ -298,6 +300,7 @@ static void decide(shard *s, history_request *h) {
     /* SDKs that page through an open run are shown what came meanwhile; a worker's task is not
      * (its token does not say that the run is open). */
     bool grows = h->unwritten && h->token.wait && !h->wait;
+    h->grown = grows && h->with_token && v.next_event_id > h->token.until_event_id;
     if (h->with_token && !goes_on && !grows) {
       h->read.until = MIN(h->token.until_event_id, v.next_event_id);
     }

@@ -178,6 +178,8 @@ static const err *take_loaded(history_load *l, taker *t) {
     take_row(t, l->load.rows[i].id, bytes_span(l->load.rows[i].blob));
   }
   if (r->next_id != before || is_done(t)) return NULL;
+  /* The newest events went with the run when it was dropped. */
+  if (r->run->phase != RUN_READY) return run_gone_error(r->arena);
   return ERR(r->arena, DATA_LOSS, "event %lld of the run is not in its history", (long long)before);
 }
 

@@ -55,7 +55,12 @@ static void act_terminate(shard *s, call *c, shard_run *run) {
   const pb_TerminateWorkflowExecutionRequest *r = c->request;
   engine_step *st = call_step(c, run);
   err *e = check_chain(c->op->arena, run, r->first_execution_run_id);
-  if (!e) e = engine_terminate(run->engine, st, r->reason, r->details, r->identity);
+  engine_terminate_args args = {.reason = r->reason,
+                                .details = r->details,
+                                .identity = r->identity,
+                                .links = (const pb_Link *const *)r->links.v,
+                                .n_links = r->links.n};
+  if (!e) e = engine_terminate(run->engine, st, &args);
   call_finish(c, run, e, pb_new(c->op->arena, TerminateWorkflowExecutionResponse));
 }
 

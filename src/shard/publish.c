@@ -44,16 +44,6 @@ void publish_task(shard *s, shard_run *run, const engine_task *task) {
   match_add(&s->matching, q, &mt);
 }
 
-void publish_ready(shard *s, shard_run *run) {
-  step *t = step_new(s);
-  engine_step *st = step_part_add(s, t, run);
-  engine_ready_tasks(run->engine, st);
-  for (size_t i = 0; i < st->n_tasks && run->phase == RUN_READY; i++) {
-    publish_task(s, run, &st->tasks[i]);
-  }
-  step_unref(t);
-}
-
 bool publish_keeps(shard *s, const engine_task *task) {
   return match_keeps(queue_of_key(s, task->queued.queue), task->queued);
 }

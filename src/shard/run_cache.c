@@ -245,6 +245,17 @@ static void load_release(shard *s, store_load *l) {
   s->loads_under_way--;
 }
 
+/* After a failed commit: tasks that were handed out may be ready again. */
+void run_publish_ready(shard *s, shard_run *run) {
+  step *t = step_new(s);
+  engine_step *st = step_part_add(s, t, run);
+  engine_ready_tasks(run->engine, st);
+  for (size_t i = 0; i < st->n_tasks && run->phase == RUN_READY; i++) {
+    publish_task(s, run, &st->tasks[i]);
+  }
+  step_unref(t);
+}
+
 /* The rows of a LOADING run have come. */
 static void run_loaded(shard *s, shard_run *run, store_load *l) {
   engine_run *engine = NULL;
@@ -258,6 +269,7 @@ static void run_loaded(shard *s, shard_run *run, store_load *l) {
   } else {
     run_begin(s, run, engine);
     if (timers_loaded(s, run->key)) run->publish_ready = true;
+    if (run->publish_ready) run_publish_ready(s, run);
   }
 }
 
@@ -271,14 +283,12 @@ static void run_load_done(env_task *task) {
     list_push_back(&uses, n);
   }
   if (rl->load.error || !rl->load.found) {
-    if (rl->load.error && run->publish_ready) timers_read_again(s, run->key);
+    if (rl->load.error && run->publish_ready) timers_load_again(s, run->key);
     run_remove(s, run);
     uses_fail(s, &uses, rl->load.error);
   } else {
     run_pin(run);
     run_loaded(s, run, &rl->load);
-    if (run->publish_ready && run->phase == RUN_READY) publish_ready(s, run);
-    run->publish_ready = false;
     uses_give(s, run, &uses);
     run_unpin(s, run);
   }
@@ -328,8 +338,6 @@ static void current_found(shard *s, current_load *cl, list *uses) {
       run = run_make(s, l->row.run);
       run_pin(run);
       run_loaded(s, run, l);
-      if (run->publish_ready && run->phase == RUN_READY) publish_ready(s, run);
-      run->publish_ready = false;
       run_unpin(s, run);
     }
     if (run->phase == RUN_READY) current_set(s, run);

@@ -237,6 +237,8 @@ shard_run *run_current(const shard *s, int64_t ns, span workflow_id);
 shard_run *run_adopt(shard *s, engine_run *engine);
 void run_pin(shard_run *run);
 void run_unpin(shard *s, shard_run *run);
+/* After a failed commit: tasks that were handed out may be ready again. */
+void run_publish_ready(shard *s, shard_run *run);
 /* After every change: deadlines, memory, queries. */
 void run_changed(shard *s, shard_run *run);
 /* Forgets what memory says about the run; everybody who waits for it gets the error. It is read
@@ -325,10 +327,10 @@ void timers_init(shard *s);
 void timers_release(shard *s);
 void timers_set(shard *s, shard_run *run);
 void timers_evicted(shard *s, shard_run *run, int64_t due_ns);
-/* True: its ready tasks must be published. */
+/* Whether its tasks are to be offered again (timers_load_again). */
 bool timers_loaded(shard *s, int64_t key);
-/* It was to be read again after a failed commit, and could not be. */
-void timers_read_again(shard *s, int64_t key);
+/* A dropped run could not be read: later, or its tasks and deadlines would be forgotten. */
+void timers_load_again(shard *s, int64_t key);
 /* Fires what is due, a bounded number; asks to be woken for the rest. */
 void timers_fire(shard *s, int64_t now);
 int64_t timers_next_ns(const shard *s);
@@ -352,8 +354,6 @@ int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, 
 /* --- publish.c: tasks to matching --- */
 
 void publish_task(shard *s, shard_run *run, const engine_task *task);
-/* Every task of the run that is ready: after a failed commit matching may not know them. */
-void publish_ready(shard *s, shard_run *run);
 bool publish_keeps(shard *s, const engine_task *task);
 void matching_host_load(void *ctx, int64_t queue, store_queued after, size_t limit);
 /* Asks for pages whose time has come. */

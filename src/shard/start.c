@@ -67,7 +67,10 @@ static bool ended_in_failure(int32_t status) {
 static policy decide(const start *st, const engine_view *v) {
   const pb_StartWorkflowExecutionRequest *r = st->request;
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-  if (!st->signal && span_eq(v->request_id, r->request_id)) return (policy){0, START_DEDUPED, NULL};
+  /* A repeated signal-with-start finds its signal in the run that it made, open or closed. */
+  if (span_eq(v->request_id, r->request_id)) {
+    return (policy){0, st->signal ? START_USE : START_DEDUPED, NULL};
+  }
   const policy *table = open ? open_policies : ended_policies;
   if (!open && ended_in_failure(v->status)) table = failed_policies;
   int32_t asked = open ? r->workflow_id_conflict_policy : r->workflow_id_reuse_policy;
@@ -182,13 +185,24 @@ static void eager_read(shard *s, history_read *r, const err *e) {
   run_unpin(s, run);
 }
 
+static void read_eager(start *st, shard_run *run) {
+  st->run = run;
+  st->read = (history_read){.run = run,
+                            .from = 1,
+                            .until = st->eager.history_until_id,
+                            .max_batches = HISTORY_PAGE_BATCHES,
+                            .arena = st->call.op->arena,
+                            .done = eager_read};
+  history_start(st->call.s, &st->read);
+}
+
 /* The first task goes to the client that started the run. */
 static bool eager_start(shard *s, start *st, shard_run *run) {
   const pb_StartWorkflowExecutionRequest *r = st->request;
   call *c = &st->call;
   if (!r->request_eager_execution || st->signal) return false;
   engine_step *es = step_part_add(s, c->step, run);
-  engine_poller p = {.identity = r->identity, .request_id = r->request_id};
+  engine_poller p = {.identity = r->identity, .request_id = r->request_id, .eager = true};
   if (engine_wft_start(run->engine, es, &p, &st->eager)) return false;
   for (size_t i = 0; i < c->step->n_parts; i++) {
     if (c->step->parts[i].run == run) c->step->parts[i].st->n_tasks = 0;
@@ -217,8 +231,10 @@ static void begin(start *st, shard_run *before, bool replace) {
     pb_Payloads details = {0};
     details.payloads.v = (pb_Payload *[]){&text};
     details.payloads.n = 1;
-    err *e = engine_terminate(before->engine, old, SPAN("TerminateIfRunning WorkflowIdReusePolicy"),
-                              PB_ENCODE(Payloads, &details, op->arena), SPAN("history-service"));
+    engine_terminate_args why = {.reason = SPAN("TerminateIfRunning WorkflowIdReusePolicy"),
+                                 .details = PB_ENCODE(Payloads, &details, op->arena),
+                                 .identity = SPAN("history-service")};
+    err *e = engine_terminate(before->engine, old, &why);
     if (e) {
       call_refuse(c, before, e);
       return;
@@ -240,14 +256,7 @@ static void begin(start *st, shard_run *before, bool replace) {
     run_unpin(s, run);
     return;
   }
-  st->run = run;
-  st->read = (history_read){.run = run,
-                            .from = 1,
-                            .until = st->eager.history_until_id,
-                            .max_batches = HISTORY_PAGE_BATCHES,
-                            .arena = op->arena,
-                            .done = eager_read};
-  history_start(s, &st->read);
+  read_eager(st, run);
 }
 
 /* --- deciding --- */
@@ -261,9 +270,26 @@ static void signal_existing(start *st, shard_run *run) {
                              .request_id = r->request_id,
                              .header = r->header,
                              .links = (const pb_Link *const *)r->links.v,
-                             .n_links = r->links.n};
+                             .n_links = r->links.n,
+                             .despite_backoff = true};
   err *e = engine_signal(run->engine, es, &args);
   call_finish(&st->call, run, e, response_for(st, run, false));
+}
+
+/* The client did not see our answer: it gets the same, with the first task if it may have it. */
+static void answer_again(start *st, shard_run *run) {
+  call *c = &st->call;
+  c->response = response_for(st, run, true);
+  bool wanted = st->request->request_eager_execution && !st->signal;
+  if (wanted) run_flush(c->s, run);
+  c->step = step_new(c->s);
+  if (wanted && run->phase == RUN_READY &&
+      engine_wft_first_again(run->engine, &c->step->arena, &st->eager)) {
+    run_pin(run);
+    read_eager(st, run);
+  } else {
+    call_answer(c, run, c->response);
+  }
 }
 
 static void start_on(shard *s, call *c, shard_run *current) {
@@ -287,7 +313,7 @@ static void start_on(shard *s, call *c, shard_run *current) {
       call_answer(c, current, response_for(st, current, false));
       break;
     case START_DEDUPED:
-      call_answer(c, current, response_for(st, current, true));
+      answer_again(st, current);
       break;
   }
 }

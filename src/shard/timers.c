@@ -14,7 +14,7 @@ typedef struct cold_run {
   hmap_node node;
   heap_node due;
   int64_t run;
-  bool publish; /* its ready tasks may be unknown to matching */
+  bool publish; /* its tasks are to be offered again once it is loaded */
 } cold_run;
 
 typedef struct due_scan {
@@ -55,7 +55,7 @@ static void cold_drop(shard *s, cold_run *c) {
 
 static void cold_add(shard *s, int64_t run, int64_t due_ns, bool publish) {
   cold_run *c = cold_find(s, run);
-  if (c) c->publish |= publish;
+  if (c) c->publish = c->publish || publish;
   if (c && c->due.key <= due_ns) return;
   if (c) {
     heap_remove(&s->cold_due, &c->due);
@@ -93,14 +93,14 @@ void timers_evicted(shard *s, shard_run *run, int64_t due_ns) {
   if (due_ns <= s->due_until_ns) cold_add(s, run->key, due_ns, false);
 }
 
+void timers_load_again(shard *s, int64_t key) { cold_add(s, key, now_ns(s) + NS_PER_SEC, true); }
+
 bool timers_loaded(shard *s, int64_t key) {
   cold_run *c = cold_find(s, key);
   bool publish = c && c->publish;
   if (c) cold_drop(s, c);
   return publish;
 }
-
-void timers_read_again(shard *s, int64_t key) { cold_add(s, key, now_ns(s) + NS_PER_SEC, true); }
 
 /* --- firing --- */
 
@@ -123,9 +123,12 @@ static void cold_ready(shard *s, run_use *u, shard_run *run, const err *e) {
   cold_use *c = CONTAINER_OF(u, cold_use, use);
   if (e && e->code != ERR_NOT_FOUND && e->code != ERR_DATA_LOSS) {
     cold_add(s, u->key, now_ns(s) + NS_PER_SEC, c->publish);
-  } else if (!e && c->publish) {
-    publish_ready(s, run);
   }
+  if (!e && c->publish) run_publish_ready(s, run);
+  /* At once: where memory is short the run may be gone again before the next wake. */
+  int64_t now = now_ns(s);
+  bool is_due = !e && run->phase == RUN_READY && heap_linked(&run->due) && run->due.key <= now;
+  if (is_due) fire(s, run, now);
   arena_release(&c->arena);
   mem_free(c);
 }
@@ -183,7 +186,10 @@ static void scan_done(env_task *task) {
     s->scan_ns = now + NS_PER_SEC;
   }
   for (size_t i = 0; i < l->n_rows; i++) {
-    if (!run_by_key(s, l->rows[i].run)) cold_add(s, l->rows[i].run, l->rows[i].due_ns, false);
+    /* A read under way may fail. */
+    const shard_run *run = run_by_key(s, l->rows[i].run);
+    if (run && run->phase != RUN_LOADING) continue;
+    cold_add(s, l->rows[i].run, l->rows[i].due_ns, false);
   }
   if (l->more && l->n_rows && !s->draining) {
     const store_row *last = &l->rows[l->n_rows - 1];
