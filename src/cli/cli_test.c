@@ -77,11 +77,13 @@ TEST(the_last_value_of_a_repeated_key_counts) {
             "server start-dev --dynamic-config-value limit.memoSize.error=1 "
             "--dynamic-config-value=limit.memoSize.error=2 "
             "--dynamic-config-value history.longPollExpirationInterval=\"5s\" "
+            "--dynamic-config-value frontend.enableCancelWorkerPollsOnShutdown=true "
             "--dynamic-config-value history.MaxBufferedQueryCount=10000");
   assert_null(l.error);
   assert_int_equal(l.options.shard.limits.memo_bytes, 2);
   assert_int_equal(l.options.shard.long_poll_ns, 5 * NS_PER_SEC);
   assert_int_equal(l.options.shard.buffered_queries, 10000);
+  assert_true(l.options.polls_end_on_shutdown);
   arena_release(&l.arena);
 }
 

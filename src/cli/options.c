@@ -4,28 +4,35 @@
 
 /* --- dynamic configuration --- */
 
-typedef enum key_kind { KEY_BYTES, KEY_COUNT64, KEY_COUNT32, KEY_DURATION } key_kind;
+typedef enum key_kind { KEY_BYTES, KEY_COUNT64, KEY_COUNT32, KEY_DURATION, KEY_SWITCH } key_kind;
 
 static const struct {
   const char *key;
   key_kind kind;
-  size_t at; /* in shard_config */
+  size_t at; /* in server_options */
 } keys[] = {
-    {"limit.blobSize.error", KEY_BYTES, offsetof(shard_config, limits.blob_bytes)},
-    {"limit.memoSize.error", KEY_BYTES, offsetof(shard_config, limits.memo_bytes)},
-    {"limit.historySize.error", KEY_BYTES, offsetof(shard_config, limits.history_bytes)},
+    {"limit.blobSize.error", KEY_BYTES, offsetof(server_options, shard.limits.blob_bytes)},
+    {"limit.memoSize.error", KEY_BYTES, offsetof(server_options, shard.limits.memo_bytes)},
+    {"limit.historySize.error", KEY_BYTES, offsetof(server_options, shard.limits.history_bytes)},
     {"limit.historySize.suggestContinueAsNew", KEY_BYTES,
-     offsetof(shard_config, limits.suggest_history_bytes)},
-    {"limit.historyCount.error", KEY_COUNT64, offsetof(shard_config, limits.history_events)},
+     offsetof(server_options, shard.limits.suggest_history_bytes)},
+    {"limit.historyCount.error", KEY_COUNT64,
+     offsetof(server_options, shard.limits.history_events)},
     {"limit.historyCount.suggestContinueAsNew", KEY_COUNT64,
-     offsetof(shard_config, limits.suggest_history_events)},
-    {"limit.numPendingActivities.error", KEY_COUNT64, offsetof(shard_config, limits.pending)},
-    {"history.maximumSignalsPerExecution", KEY_COUNT64, offsetof(shard_config, limits.signals)},
+     offsetof(server_options, shard.limits.suggest_history_events)},
+    {"limit.numPendingActivities.error", KEY_COUNT64,
+     offsetof(server_options, shard.limits.pending)},
+    {"history.maximumSignalsPerExecution", KEY_COUNT64,
+     offsetof(server_options, shard.limits.signals)},
     {"history.maximumBufferedEventsBatch", KEY_COUNT32,
-     offsetof(shard_config, limits.buffered_events)},
-    {"history.MaxBufferedQueryCount", KEY_COUNT32, offsetof(shard_config, buffered_queries)},
-    {"history.longPollExpirationInterval", KEY_DURATION, offsetof(shard_config, long_poll_ns)},
-    {"matching.longPollExpirationInterval", KEY_DURATION, offsetof(shard_config, poll_ns)},
+     offsetof(server_options, shard.limits.buffered_events)},
+    {"history.MaxBufferedQueryCount", KEY_COUNT32,
+     offsetof(server_options, shard.buffered_queries)},
+    {"history.longPollExpirationInterval", KEY_DURATION,
+     offsetof(server_options, shard.long_poll_ns)},
+    {"frontend.enableCancelWorkerPollsOnShutdown", KEY_SWITCH,
+     offsetof(server_options, polls_end_on_shutdown)},
+    {"matching.longPollExpirationInterval", KEY_DURATION, offsetof(server_options, shard.poll_ns)},
 };
 
 /* A whole number without sign. */
@@ -72,16 +79,34 @@ static const char *without_quotes(arena *a, const char *text) {
   return arena_printf(a, "%.*s", (int)n - 2, text + 1);
 }
 
-err *server_options_set(arena *a, shard_config *config, const char *key, const char *value) {
+static bool read_key(key_kind kind, const char *text, int64_t *ret_n) {
+  switch (kind) {
+    case KEY_DURATION:
+      return read_duration(text, ret_n);
+    case KEY_SWITCH:
+      *ret_n = strcmp(text, "true") == 0;
+      return *ret_n || strcmp(text, "false") == 0;
+    case KEY_COUNT32:
+      return read_count(text, ret_n) && *ret_n <= INT32_MAX;
+    default:
+      return read_count(text, ret_n);
+  }
+}
+
+static const char *key_wants(key_kind kind) {
+  if (kind == KEY_SWITCH) return "true or false";
+  return kind == KEY_DURATION ? "a duration such as 20s" : "a whole number";
+}
+
+err *server_options_set(arena *a, server_options *o, const char *key, const char *value) {
   const char *text = without_quotes(a, value);
   for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
     if (strcmp(keys[i].key, key) != 0) continue;
-    void *at = (char *)config + keys[i].at;
+    void *at = (char *)o + keys[i].at;
     int64_t n = 0;
-    bool ok = keys[i].kind == KEY_DURATION ? read_duration(text, &n) : read_count(text, &n);
-    if (!ok || (keys[i].kind == KEY_COUNT32 && n > INT32_MAX)) {
+    if (!read_key(keys[i].kind, text, &n)) {
       return ERR(a, INVALID_ARGUMENT, "--dynamic-config-value %s wants %s, not %s.", key,
-                 keys[i].kind == KEY_DURATION ? "a duration such as 20s" : "a whole number", value);
+                 key_wants(keys[i].kind), value);
     }
     switch (keys[i].kind) {
       case KEY_BYTES:
@@ -89,6 +114,9 @@ err *server_options_set(arena *a, shard_config *config, const char *key, const c
         break;
       case KEY_COUNT32:
         *(int32_t *)at = (int32_t)n;
+        break;
+      case KEY_SWITCH:
+        *(bool *)at = n != 0;
         break;
       case KEY_COUNT64:
       case KEY_DURATION:
@@ -145,7 +173,7 @@ static err *read_lists(const cli_args *args, arena *a, server_options *o) {
     if (strcmp(flag, "dynamic-config-value") == 0) {
       const char *equals = strchr(text, '=');
       const char *key = arena_printf(a, "%.*s", (int)(equals - text), text);
-      TRY(server_options_set(a, &o->shard, key, equals + 1));
+      TRY(server_options_set(a, o, key, equals + 1));
     }
     if (strcmp(flag, "search-attribute") == 0) {
       TRY(check_attribute(a, text));

@@ -19,7 +19,8 @@ typedef struct server_options {
   server_address listen, metrics, ui;
   rpc_tls tls;
   shard_config shard;
-  const char **namespaces; /* "default" first */
+  bool polls_end_on_shutdown; /* workers are told to leave ending their polls to the server */
+  const char **namespaces;    /* "default" first */
   size_t n_namespaces;
   log_level log_level;
   log_format log_format;
@@ -31,9 +32,8 @@ typedef struct server_options {
 MUST_USE err *server_options_read(const cli_args *args, arena *a, server_options *ret_options);
 void server_options_print(FILE *out, const server_options *o);
 
-/* Sets the limit that a key of the dynamic configuration names; keys without a use are ignored.
+/* Sets what a key of the dynamic configuration names; keys without a use are ignored.
  * INVALID_ARGUMENT when the value of a known key cannot be read. */
-MUST_USE err *server_options_set(arena *a, shard_config *config, const char *key,
-                                 const char *value);
+MUST_USE err *server_options_set(arena *a, server_options *o, const char *key, const char *value);
 
 #endif

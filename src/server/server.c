@@ -188,6 +188,7 @@ static err *listen_rpc(server *s) {
   const server_options *o = s->options;
   api_config config = {.limits = o->shard.limits,
                        .shed_bytes = o->shard.shed_bytes,
+                       .polls_end_on_shutdown = o->polls_end_on_shutdown,
                        .server_version = protocol_version};
   rpc_limits limits = rpc_default_limits;
   const rpc_service *services;

@@ -91,6 +91,8 @@ void polls_go_on(shard *s) {
     poll *p = CONTAINER_OF(n, poll, again);
     if (p->gone) {
       poll_end(p, p->gone, NULL);
+    } else if (left_has(s, p->instance_key)) {
+      poll_end_empty(p);
     } else {
       poll_look(p, true);
     }
@@ -337,6 +339,10 @@ static void poll_begin(shard *s, shard_op *op, const pb_TaskQueue *queue, bool a
   if (op->deadline_ns != INT64_MAX) until = MIN(until, op->deadline_ns - NS_PER_SEC);
   waiter_begin(s, &p->waiter, op, until);
   match_task task;
+  if (left_has(s, instance_key)) {
+    poll_end_empty(p);
+    return;
+  }
   if (match_poll_start(&s->matching, p->queue, &p->match, false, &task)) {
     poll_take(p, &task);
   } else if (op->park) {

@@ -80,6 +80,7 @@ void shard_shutdown_worker(shard *s, shard_op *op, const pb_ShutdownWorkerReques
   queue_name *name =
       r->sticky_task_queue.n ? queue_find(s, op->ns, r->sticky_task_queue, false) : NULL;
   match_queue *q = name ? queue_of_key(s, name->key) : NULL;
+  left_add(s, r->worker_instance_key);
   polls_end(s, r->worker_instance_key, q);
   if (q) empty_sticky(s, q);
   op->done(op, NULL, pb_new(op->arena, ShutdownWorkerResponse));

@@ -144,6 +144,7 @@ shard *shard_new(env *e, store *st, const shard_config *config,
                 s->config.queue_window);
   run_cache_init(s);
   names_init(s);
+  left_init(s);
   timers_init(s);
   list *lists[] = {&s->staged, &s->in_flight, &s->gates,      &s->lazy, &s->waiters,
                    &s->again,  &s->starved,   &s->page_loads, &s->spare};
@@ -200,6 +201,7 @@ void shard_free(shard *s) {
   steps_release(s);
   matching_release(&s->matching);
   names_release(s);
+  left_release(s);
   timers_release(s);
   hmap_release(&s->queries_by_id);
   token_keys_release(&s->tokens);

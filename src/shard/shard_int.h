@@ -192,6 +192,8 @@ struct shard {
   /* waiting */
   list waiters; /* op->node */
   list again;   /* polls that look for another task */
+  list left;    /* workers that have left, oldest first */
+  hmap left_by_key;
   list starved; /* queues whose page could not be read: starved_queue */
   hmap queries_by_id;
   uint64_t last_query;
@@ -389,6 +391,13 @@ engine_token task_token(const pb_store_TaskToken *t);
 /* The history part of a task's answer: events, next page token, events that are not written. */
 void fill_history(shard *s, const shard_run *run, const engine_wft *wft, const history_read *r,
                   arena *a);
+
+/* --- left.c: workers that have left, by instance key --- */
+
+void left_init(shard *s);
+void left_release(shard *s);
+void left_add(shard *s, span key);
+bool left_has(shard *s, span key);
 
 /* --- query.c --- */
 

@@ -84,6 +84,37 @@ static void test_a_sticky_worker_that_shuts_down_gives_its_tasks_away(void **sta
   ask_free(poll);
 }
 
+static ask *poll_of(world *w, const char *instance_key) {
+  ask *a = ask_new(w, &pb_PollWorkflowTaskQueueResponse_desc);
+  pb_TaskQueue q = {.name = SPAN("q"), .kind = PB_TASK_QUEUE_KIND_NORMAL};
+  pb_PollWorkflowTaskQueueRequest r = {.task_queue = &q,
+                                       .worker_instance_key = span_cstr(instance_key)};
+  shard_poll_workflow(w->shard, &a->call->op, &r);
+  return a;
+}
+
+/* A worker that shuts down waits for its polls, also for one that arrives late. */
+static void test_polls_of_a_worker_that_left_end_at_once(void **state) {
+  world *w = *state;
+  ask *before = poll_of(w, "leaver"), *other = poll_of(w, "stayer");
+  ask *a = ask_new(w, &pb_ShutdownWorkerResponse_desc);
+  pb_ShutdownWorkerRequest r = {.worker_instance_key = SPAN("leaver")};
+  shard_shutdown_worker(w->shard, &a->call->op, &r);
+  ask *late = poll_of(w, "leaver");
+  pb_PollWorkflowTaskQueueResponse *task = answer(w, before);
+  assert_int_equal(task->task_token.n, 0);
+  task = answer(w, late);
+  assert_int_equal(task->task_token.n, 0);
+  assert_false(other->done);
+  answer_free(w, start_workflow(w, "wf"));
+  task = answer(w, other);
+  assert_true(task->task_token.n > 0);
+  ask_free(before);
+  ask_free(late);
+  ask_free(other);
+  ask_free(a);
+}
+
 static void test_a_query_of_a_sticky_worker_carries_no_history(void **state) {
   world *w = *state;
   ask *sticky = poll_sticky(w, "sticky");
@@ -340,6 +371,8 @@ int main(void) {
       TEST(test_a_task_passes_a_sticky_queue_that_nobody_polls),
       TEST(test_a_silent_sticky_worker_loses_its_task_after_the_timeout),
       TEST(test_a_sticky_worker_that_shuts_down_gives_its_tasks_away),
+      TEST(test_polls_of_a_worker_that_left_end_at_once),
+      TEST(test_polls_of_a_worker_that_left_end_at_once),
       TEST(test_a_query_of_a_sticky_worker_carries_no_history),
       TEST(test_a_query_leaves_a_silent_sticky_queue),
       TEST(test_a_query_of_a_vanished_poll_goes_to_the_next),

@@ -58,7 +58,7 @@ MISSING = {
 
 BAD_BYTES = "the field that cannot be read is named; the original repeats its library's words"
 NOT_BUILT = "said only of what is built: a client may rely on it"
-CAPABILITIES = {"eager_workflow_start": True, "worker_poll_complete_on_shutdown": True}
+CAPABILITIES = {"eager_workflow_start": True}
 FINAL_FAILURE = SameAs(("history", 6, "activity_task_failed_event_attributes", "failure"))
 
 DIFFERENCES = [

@@ -16,6 +16,7 @@ typedef struct api api;
 typedef struct api_config {
   engine_limits limits;
   size_t shed_bytes;          /* of memory in use, above which new work is refused; 0: no limit */
+  bool polls_end_on_shutdown; /* told to workers: wait for your polls after ShutdownWorker */
   const char *server_version; /* of the protocol's server that clients may take us for */
 } api_config;
 
