@@ -150,6 +150,14 @@ typedef struct queue_name {
   uint8_t name[];
 } queue_name;
 
+/* A worker that said it shuts down. A poll of it that was on its way (a client that retried while
+ * the server was away sends it later) must not be parked: the worker waits for its end. */
+typedef struct gone_worker {
+  uint64_t instance_hash;
+  int64_t until_ns;
+} gone_worker;
+enum { GONE_WORKERS = 256 };
+
 struct shard {
   env *env;
   store *store;
@@ -191,6 +199,8 @@ struct shard {
   list waiters; /* op->node */
   list again;   /* polls that look for another task */
   list starved; /* queues whose page could not be read: starved_queue */
+  gone_worker gone_workers[GONE_WORKERS];
+  size_t gone_next;
   hmap queries_by_id;
   uint64_t last_query;
   list page_loads; /* page_load, waiting for lazy steps to be durable */
