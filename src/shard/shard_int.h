@@ -151,6 +151,14 @@ typedef struct queue_name {
   uint8_t name[];
 } queue_name;
 
+/* A worker that said it shuts down. A poll of it that was on its way (a client that retried while
+ * the server was away sends it later) must not be parked: the worker waits for its end. */
+typedef struct gone_worker {
+  uint64_t instance_hash;
+  int64_t until_ns;
+} gone_worker;
+enum { GONE_WORKERS = 256 };
+
 struct shard {
   env *env;
   store *store;
@@ -195,6 +203,8 @@ struct shard {
   list left;    /* workers that have left, oldest first */
   hmap left_by_key;
   list starved; /* queues whose page could not be read: starved_queue */
+  gone_worker gone_workers[GONE_WORKERS];
+  size_t gone_next;
   hmap queries_by_id;
   uint64_t last_query;
   list page_loads; /* page_load, waiting for lazy steps to be durable */
