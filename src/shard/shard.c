@@ -170,7 +170,7 @@ void shard_drain(shard *s, void (*done)(void *arg), void *arg) {
   s->drained = done;
   s->drained_arg = arg;
   arena a = ARENA_INIT;
-  const err *e = ERR(&a, UNAVAILABLE, "the server is shutting down");
+  const err *e = drain_error(&a);
   list waiting;
   list_init(&waiting);
   for (list_node *n = list_pop_front(&s->waiters); n; n = list_pop_front(&s->waiters)) {

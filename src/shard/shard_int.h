@@ -305,6 +305,8 @@ void call_refuse(call *c, shard_run *run, const err *e);
 /* After an engine call: refuses with e, or stages the step and answers. */
 void call_finish(call *c, shard_run *run, const err *e, const void *response);
 void op_fail(shard_op *op, const err *e);
+/* What is told to whoever would have to wait while the shard drains. */
+err *drain_error(arena *a) __attribute__((returns_nonnull));
 /* Refuses and answers while the shard drains. */
 bool op_refused(shard *s, shard_op *op);
 
