@@ -280,6 +280,9 @@ typedef struct record {
   bool acknowledged;
   uint32_t accepted, given; /* answers taken; times handed out */
   int64_t time_ns, number;
+  int32_t attempt;  /* REC_WFT */
+  uint32_t epoch;   /* of the server that gave it out */
+  uint64_t newest;  /* REC_ATTEMPT: hash of the token given out last */
   uint64_t *events; /* REC_RUN: hash of each event that was shown, 0: not yet */
   size_t n_events;
   size_t n_disk; /* REC_RUN: events on disk at the last audit */
@@ -316,6 +319,10 @@ size_t audit_open_runs(sim *s);
 void audit_say_open(sim *s);
 /* Ids of events that the disk has of this run, plus one; 0: the run is not there. */
 int64_t audit_next_event_id(sim *s, span run_id);
+/* T5: what was handed out is on disk as started soon after. */
+void audit_starts(sim *s);
+/* When the run was closed, as the disk knows it; 0: it is open, or not there. */
+int64_t audit_close_ns(sim *s, span run_id);
 
 /* --- mutant.c --- */
 

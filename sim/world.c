@@ -323,6 +323,7 @@ static void one_step(sim *s) {
     move_clock(s);
   }
   if (s->step % 64 == 0) net_check_waits(s);
+  if (s->step % 256 == 0) audit_starts(s);
   if (s->step % AUDIT_EVERY == 0) {
     audit_disk(s, false);
     audit_memory(s);

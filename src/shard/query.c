@@ -400,6 +400,10 @@ static query *query_new(shard *s, call *c, shard_run *run) {
 static void act_query(shard *s, call *c, shard_run *run) {
   const pb_QueryWorkflowRequest *r = c->request;
   arena *a = c->op->arena;
+  if (s->draining) { /* the run was being read: nobody would tell this query */
+    call_refuse(c, NULL, draining_error(a));
+    return;
+  }
   engine_view v;
   engine_look(run->engine, &v);
   if (is_rejected(r->query_reject_condition, v.status)) {
