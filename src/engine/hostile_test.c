@@ -118,7 +118,7 @@ static bool round_of(rng *random, uint64_t *decoded) {
 }
 
 int main(int argc, char **argv) {
-  uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : 5000;
+  uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000;
   uint64_t decoded = 0, failed = 0;
   rng random;
   rng_seed(&random, argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
