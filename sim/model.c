@@ -361,11 +361,20 @@ static void judge_not_found(sim *s, const sim_call *c, const pb_WorkflowExecutio
              SPAN_ARG(r->key));
 }
 
+/* Nobody else can have started a run meanwhile. */
+static void judge_race(sim *s, const sim_call *c, const err *e) {
+  bool start = c->method == CALL_start || c->method == CALL_signal_with_start;
+  if (!start || s->swarm.clients > 1 || !strstr(e->what, "at the same time")) return;
+  sim_broken(s, "R5", "%s of the only client meets another: %s", net_method_name(c->method),
+             e->what);
+}
+
 static void judge_error(sim *s, const sim_call *c, const err *e, const void *request) {
   if (e->code == ERR_INTERNAL || e->code == ERR_DATA_LOSS) {
     sim_broken(s, "D3", "%s is answered with %s: %s", net_method_name(c->method),
                err_code_name(e->code), e->what);
   }
+  judge_race(s, c, e);
   if (e->code != ERR_NOT_FOUND) return;
   if (c->method == CALL_describe) {
     const pb_DescribeWorkflowExecutionRequest *r = request;

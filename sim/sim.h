@@ -90,8 +90,10 @@ typedef struct sim_swarm {
   uint32_t forged_per_1000;
   uint32_t repeat_per_100; /* of a client's requests: sent again with the same request id */
   uint32_t weights[16];    /* of what clients do */
-  bool small_memory;       /* runs are evicted all the time */
-  bool small_window;       /* of task queues */
+  uint32_t memory_bytes;   /* of runs, so that they are evicted all the time; 0: plenty */
+  uint32_t timer_window_ms;
+  bool big_signals;  /* histories outgrow what is kept in memory */
+  bool small_window; /* of task queues */
   bool check_steps;
 } sim_swarm;
 
