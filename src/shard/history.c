@@ -316,6 +316,8 @@ static void decide(shard *s, history_request *h) {
   }
 }
 
+bool is_history_waiter(const waiter *w) { return w->timeout == wait_timeout; }
+
 void watchers_wake(shard *s, shard_run *run) {
   list woken;
   list_init(&woken);

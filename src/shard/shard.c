@@ -215,6 +215,9 @@ void shard_get_stats(const shard *s, shard_stats *ret_stats) {
   ret_stats->runs_in_memory = s->runs.count;
   ret_stats->run_bytes = s->run_bytes;
   ret_stats->parked_polls = s->matching.polls;
+  LIST_FOR_EACH (n, &s->waiters) {
+    ret_stats->history_waiters += is_history_waiter(CONTAINER_OF(n, shard_op, node)->state);
+  }
   ret_stats->queries = s->queries_by_id.count;
   ret_stats->backlog = s->matching.tasks;
 }

@@ -381,6 +381,7 @@ void history_trim(shard *s, shard_run *run);
 void history_mark_staged(shard_run *run, uint64_t lsn);
 /* Pins the run until `done`, which may be called before this returns. */
 void history_start(shard *s, history_read *r);
+bool is_history_waiter(const waiter *w);
 void watchers_wake(shard *s, shard_run *run);
 void watchers_fail(shard *s, shard_run *run, const err *e);
 span seal_history_page(shard *s, int64_t ns, const pb_store_HistoryPageToken *page, arena *a);
