@@ -469,6 +469,7 @@ static const char *do_limits(world *w, const script_line *line) {
     LIMIT(memo_bytes);
     LIMIT(history_bytes);
     LIMIT(suggest_history_bytes);
+    LIMIT(state_bytes);
     LIMIT(history_events);
     LIMIT(suggest_history_events);
     LIMIT(pending);
