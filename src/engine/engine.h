@@ -265,6 +265,16 @@ typedef struct engine_signal_args {
 } engine_signal_args;
 
 MUST_USE err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args);
+/* What a start that found this run leaves with it (on_conflict_options). */
+typedef struct engine_attach_args {
+  span request_id; /* p == NULL: only links */
+  const pb_Link *const *links;
+  size_t n_links;
+} engine_attach_args;
+
+/* A request id that is attached already changes nothing. No workflow task follows. */
+MUST_USE err *engine_attach(engine_run *run, engine_step *st, const engine_attach_args *args);
+bool engine_is_attached(const engine_run *run, span request_id);
 MUST_USE err *engine_request_cancel(engine_run *run, engine_step *st,
                                     const pb_RequestCancelWorkflowExecutionRequest *request);
 typedef struct engine_terminate_args {

@@ -218,6 +218,11 @@ void run_force_terminate(engine_run *run, span reason, span details);
  */
 void run_check_limits(engine_run *run, engine_step *st);
 
+/* --- attach.c --- */
+
+/* A buffered event was written and has its id. */
+void attach_note_written(engine_run *run, const pb_HistoryEvent *ev);
+
 /* --- reset_points.c --- */
 
 /* This build of the worker has completed a task. */

@@ -115,6 +115,7 @@ void tx_flush_buffer(engine_run *run) {
       if (goes_last(n->event) != (last == 1)) continue;
       patch_started_id(n->event, &run->tx.events);
       tx_append(run, n->event);
+      attach_note_written(run, n->event);
     }
   }
 }

@@ -290,6 +290,14 @@ static const char *do_signal(world *w, const script_line *line) {
   return NULL;
 }
 
+/* attach request_id=R: as a start that used this run. */
+static const char *do_attach(world *w, const script_line *line) {
+  engine_attach_args args = {.request_id = option(line, "request_id", SPAN_NONE)};
+  engine_step *st = world_begin(w);
+  world_end(w, engine_attach(world_run(w), st, &args));
+  return NULL;
+}
+
 static const char *do_cancel(world *w, const script_line *line) {
   pb_RequestCancelWorkflowExecutionRequest *r =
       pb_new(&w->arena, RequestCancelWorkflowExecutionRequest);
@@ -583,6 +591,7 @@ static const struct {
     {"leave_sticky", do_leave_sticky},
     {"reset_sticky", do_reset_sticky},
     {"signal", do_signal},
+    {"attach", do_attach},
     {"cancel", do_cancel},
     {"terminate", do_terminate},
     {"advance", do_advance},

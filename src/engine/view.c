@@ -104,6 +104,30 @@ static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) 
   return w;
 }
 
+static void add_request(pb_WorkflowExecutionExtendedInfo *x, span id, int32_t type,
+                        int64_t event_id, arena *a) {
+  pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *e =
+      pb_new(a, WorkflowExecutionExtendedInfo_RequestIdInfosEntry);
+  e->key = id;
+  e->value = pb_new(a, RequestIdInfo);
+  e->value->event_type = type;
+  e->value->event_id = event_id;
+  e->value->buffered = event_id == 0;
+  x->request_id_infos.v[x->request_id_infos.n++] = e;
+}
+
+static void describe_requests(const engine_run *run, pb_WorkflowExecutionExtendedInfo *x,
+                              arena *a) {
+  const pb_store_RunState *s = &run->state;
+  x->request_id_infos.v =
+      arena_array(a, pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *, s->attached.n + 1);
+  add_request(x, run->info->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, 1, a);
+  for (size_t i = 0; i < s->attached.n; i++) {
+    add_request(x, s->attached.v[i]->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
+                s->attached.v[i]->event_id, a);
+  }
+}
+
 static pb_WorkflowExecutionExtendedInfo *describe_extended(const engine_run *run, arena *a) {
   const pb_store_RunInfo *i = run->info;
   pb_WorkflowExecutionExtendedInfo *x = pb_new(a, WorkflowExecutionExtendedInfo);
@@ -117,15 +141,7 @@ static pb_WorkflowExecutionExtendedInfo *describe_extended(const engine_run *run
   }
   x->cancel_requested = run->state.cancel_requested;
   x->original_start_time = pb_time_new(a, i->first_run_start_time);
-  pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *entry =
-      pb_new(a, WorkflowExecutionExtendedInfo_RequestIdInfosEntry);
-  entry->key = i->request_id;
-  entry->value = pb_new(a, RequestIdInfo);
-  entry->value->event_type = PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED;
-  entry->value->event_id = 1;
-  x->request_id_infos.v = arena_array(a, pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *, 1);
-  x->request_id_infos.v[0] = entry;
-  x->request_id_infos.n = 1;
+  describe_requests(run, x, a);
   return x;
 }
 

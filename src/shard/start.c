@@ -64,8 +64,9 @@ static bool ended_in_failure(int32_t status) {
          status == PB_WORKFLOW_EXECUTION_STATUS_TIMED_OUT;
 }
 
-static policy decide(const start *st, const engine_view *v) {
+static policy decide(const start *st, const engine_run *run, const engine_view *v) {
   const pb_StartWorkflowExecutionRequest *r = st->request;
+  if (engine_is_attached(run, r->request_id)) return (policy){0, START_USE, NULL};
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   /* A repeated signal-with-start finds its signal in the run that it made, open or closed. */
   if (span_eq(v->request_id, r->request_id)) {
@@ -106,14 +107,19 @@ static pb_Link *link_to(arena *a, span ns_name, const engine_view *v) {
   return link;
 }
 
-pb_Link *link_to_signal(arena *a, span ns_name, const engine_view *v, span request_id) {
+static pb_Link *link_to_request(arena *a, span ns_name, const engine_view *v, span request_id,
+                                int32_t event_type) {
   pb_Link *link = link_to(a, ns_name, v);
   pb_Link_WorkflowEvent_RequestIdReference *ref = pb_new(a, Link_WorkflowEvent_RequestIdReference);
   ref->request_id = request_id;
-  ref->event_type = PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED;
+  ref->event_type = event_type;
   link->workflow_event->which_reference = PB_Link_WorkflowEvent_request_id_ref_FIELD;
   link->workflow_event->request_id_ref = ref;
   return link;
+}
+
+pb_Link *link_to_signal(arena *a, span ns_name, const engine_view *v, span request_id) {
+  return link_to_request(a, ns_name, v, request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED);
 }
 
 static pb_Link *link_to_start(arena *a, span ns_name, const engine_view *v) {
@@ -145,7 +151,10 @@ static const void *response_for(start *st, const shard_run *run, bool started) {
   r->first_execution_run_id = arena_dup(a, v.first_run_id);
   r->started = started;
   r->status = v.status;
-  r->link = link_to_start(a, op->ns_name, &v);
+  r->link = engine_is_attached(run->engine, st->request->request_id)
+                ? link_to_request(a, op->ns_name, &v, st->request->request_id,
+                                  PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED)
+                : link_to_start(a, op->ns_name, &v);
   return r;
 }
 
@@ -276,6 +285,27 @@ static void signal_existing(start *st, shard_run *run) {
   call_finish(&st->call, run, e, response_for(st, run, false));
 }
 
+/* The run as it is, which may be asked to remember this start. */
+static void use_existing(start *st, shard_run *run) {
+  const pb_StartWorkflowExecutionRequest *r = st->request;
+  const pb_workflow_OnConflictOptions *o = r->on_conflict_options;
+  call *c = &st->call;
+  bool attaches = o && (o->attach_request_id || o->attach_links);
+  if (!attaches || engine_is_attached(run->engine, r->request_id)) {
+    call_answer(c, run, response_for(st, run, false));
+    return;
+  }
+  engine_attach_args args = {0};
+  if (o->attach_request_id) args.request_id = r->request_id;
+  if (o->attach_links) {
+    args.links = (const pb_Link *const *)r->links.v;
+    args.n_links = r->links.n;
+  }
+  engine_step *st_run = call_step(c, run);
+  err *e = engine_attach(run->engine, st_run, &args);
+  call_finish(c, run, e, e ? NULL : response_for(st, run, false));
+}
+
 /* The client did not see our answer: it gets the same, with the first task if it may have it. */
 static void answer_again(start *st, shard_run *run) {
   call *c = &st->call;
@@ -296,7 +326,7 @@ static void start_on(shard *s, call *c, shard_run *current) {
   start *st = CONTAINER_OF(c, start, call);
   engine_view v;
   engine_look(current->engine, &v);
-  policy p = decide(st, &v);
+  policy p = decide(st, current->engine, &v);
   switch (p.verdict) {
     case START_NEW:
     case START_REPLACE:
@@ -310,7 +340,7 @@ static void start_on(shard *s, call *c, shard_run *current) {
         signal_existing(st, current);
         break;
       }
-      call_answer(c, current, response_for(st, current, false));
+      use_existing(st, current);
       break;
     case START_DEDUPED:
       answer_again(st, current);

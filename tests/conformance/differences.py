@@ -53,7 +53,6 @@ UNCUT = (
 MISSING = {
     "cron": "cron schedules",
     "delete": "DeleteWorkflowExecution",
-    "options_updated": "attaching to a running workflow with on_conflict_options",
 }
 
 BAD_BYTES = "the field that cannot be read is named; the original repeats its library's words"

@@ -90,11 +90,6 @@ static err *check_unbuilt(const checker *k, const pb_StartWorkflowExecutionReque
   if (s->cron_schedule.n) return unbuilt(k, "cron_schedule");
   if (s->completion_callbacks.n) return unbuilt(k, "completion_callbacks");
   if (s->versioning_override) return unbuilt(k, "versioning_override");
-  if (s->on_conflict_options &&
-      s->workflow_id_conflict_policy == PB_WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING) {
-    const pb_workflow_OnConflictOptions *o = s->on_conflict_options;
-    if (o->attach_request_id || o->attach_links) return unbuilt(k, "on_conflict_options");
-  }
   if (s->time_skipping_config) {
     return ERR(k->arena, UNIMPLEMENTED, "The Time-Skipping feature is not enabled for namespace.");
   }

@@ -29,7 +29,7 @@ def start_conflict_use_existing(t):
     t.describe()
 
 
-@scenario(needs=["options_updated"])
+@scenario()
 def start_conflict_attach(t):
     """USE_EXISTING with on_conflict_options records what was attached in an event."""
     t.start()
