@@ -119,7 +119,8 @@ static const char *any_line(walk *k, engine_run *run) {
       return below(k, 2) ? arena_printf(a, "signal s request_id=r%d\n", (int)below(k, NAMES))
                          : "signal s\n";
     case 15:
-      return below(k, 6) ? "leave_sticky\n" : "cancel\n";
+      if (below(k, 3) == 0) return arena_printf(a, "attach request_id=x%d\n", (int)below(k, 9));
+      return below(k, 5) ? "leave_sticky\n" : "cancel\n";
     case 16:
       return below(k, 4) ? "reset_sticky\n" : below(k, 6) ? "describe\n" : "terminate\n";
     case 17:
