@@ -31,20 +31,83 @@ static void load_release(store_load *l) {
   arena_release(&l->arena);
 }
 
-int64_t audit_next_event_id(sim *s, span run_id) {
+static bool load_state(sim *s, span run_id, store_load *l, pb_store_RunState **ret_state) {
   int64_t key;
-  if (run_id.n != UUID_TEXT_BYTES || !run_id_parse(run_id, &key)) return 0;
-  store_load l = {.kind = LOAD_RUN, .run = key};
-  arena a = ARENA_INIT;
+  if (run_id.n != UUID_TEXT_BYTES || !run_id_parse(run_id, &key)) return false;
+  *l = (store_load){.kind = LOAD_RUN, .run = key};
+  load(s, l);
+  bool good = l->found && !PB_DECODE(store_RunState, bytes_span(l->row.blob), &l->arena, ret_state);
+  if (!good) load_release(l);
+  return good;
+}
+
+int64_t audit_next_event_id(sim *s, span run_id) {
+  store_load l;
   pb_store_RunState *state;
-  int64_t next = 0;
-  load(s, &l);
-  if (l.found && !PB_DECODE(store_RunState, bytes_span(l.row.blob), &a, &state)) {
-    next = state->next_event_id;
+  if (!load_state(s, run_id, &l, &state)) return 0;
+  int64_t next = state->next_event_id;
+  load_release(&l);
+  return next;
+}
+
+int64_t audit_close_ns(sim *s, span run_id) {
+  store_load l;
+  pb_store_RunState *state;
+  if (!load_state(s, run_id, &l, &state)) return 0;
+  int64_t at = state->close_time;
+  load_release(&l);
+  return at;
+}
+
+static void check_wft_start(sim *s, const record *r) {
+  store_load l;
+  pb_store_RunState *state;
+  if (r->attempt != 1 || !load_state(s, bytes_span(r->text), &l, &state)) return;
+  bool open = state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+  if (open && state->next_event_id == r->number && !state->wft_started_id) {
+    sim_broken(s, "T5", "the start (event %lld of %.*s) is not on disk after %lld ms",
+               (long long)r->number, SPAN_ARG(bytes_span(r->text)),
+               (long long)((s->now_ns - r->time_ns) / NS_PER_MS));
+  }
+  load_release(&l);
+}
+
+static void check_activity_start(sim *s, const record *r) {
+  store_load l;
+  pb_store_RunState *state;
+  arena a = ARENA_INIT;
+  if (!load_state(s, span_of(r->key.p, UUID_TEXT_BYTES), &l, &state)) return;
+  bool open = state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+  for (size_t i = 0; open && i < l.n_rows; i++) {
+    pb_store_ActivityItem *act;
+    if (l.rows[i].item_kind != PB_ITEM_KIND_ACTIVITY) continue;
+    if (PB_DECODE(store_ActivityItem, bytes_span(l.rows[i].blob), &a, &act)) continue;
+    span key = arena_spanf(&a, "%.*s/%.*s/%d", UUID_TEXT_BYTES, (const char *)r->key.p,
+                           SPAN_ARG(act->scheduled->activity_id), act->attempt);
+    if (!span_eq(key, r->key) || act->state == PB_ACTIVITY_STATE_STARTED) continue;
+    sim_broken(s, "T5", "the start of %.*s is not on disk after %lld ms", SPAN_ARG(r->key),
+               (long long)((s->now_ns - r->time_ns) / NS_PER_MS));
   }
   load_release(&l);
   arena_release(&a);
-  return next;
+}
+
+void audit_starts(sim *s) {
+  static const int64_t soon_ns = 3 * NS_PER_SEC, old_ns = 20 * NS_PER_SEC;
+  if (s->state != SERVER_UP || s->swarm.fail_commits || s->swarm.fail_loads) return;
+  LIST_FOR_EACH (n, &s->model->order) {
+    const record *r = CONTAINER_OF(n, record, order);
+    if (r->kind != REC_WFT && r->kind != REC_ATTEMPT) continue;
+    int64_t ago = s->now_ns - r->time_ns;
+    if (!r->time_ns || r->accepted || r->epoch != s->epoch || ago < soon_ns || ago > old_ns) {
+      continue;
+    }
+    if (r->kind == REC_WFT) {
+      check_wft_start(s, r);
+    } else {
+      check_activity_start(s, r);
+    }
+  }
 }
 
 size_t audit_open_runs(sim *s) {
@@ -363,6 +426,23 @@ static void check_alive(audit_run *r) {
   }
 }
 
+/* What a worker has to be told makes a workflow task, at once or after the one in flight. */
+static void check_told(audit_run *r) {
+  const pb_store_RunState *st = r->state;
+  if (st->status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING) return;
+  if (st->wft_scheduled_id || st->first_backoff_until) return;
+  for (size_t i = r->n; i-- > 0;) {
+    int32_t type = r->events[i]->event_type;
+    if (type == PB_EVENT_TYPE_WORKFLOW_TASK_COMPLETED) return;
+    bool tells = type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED ||
+                 type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED ||
+                 (ended_by(r->events[i]) && type != PB_EVENT_TYPE_TIMER_CANCELED &&
+                  type != PB_EVENT_TYPE_WORKFLOW_TASK_FAILED &&
+                  type != PB_EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT);
+    if (tells) BROKEN(r, "T4", "no worker will be told of event %zu", i + 1);
+  }
+}
+
 /* A pending thing per thing that history began and did not end. */
 static void check_pending(audit_run *r) {
   uint8_t *over = arena_zalloc(r->arena, r->n + 2);
@@ -483,6 +563,7 @@ static void audit_one(sim *s, int64_t key) {
   check_history(&r);
   check_alive(&r);
   check_pending(&r);
+  check_told(&r);
   check_ledger(&r);
   check_current(&r);
   see_start(&r);

@@ -151,10 +151,20 @@ static void signal_with_start(client *c) {
   send(c, CALL_signal_with_start, &r);
 }
 
+static span signal_input(client *c) {
+  if (!c->sim->swarm.big_signals) return text_payloads(&c->arena, "signal");
+  enum { MOST = 90000 };
+  size_t n = sim_below(c->sim, MOST);
+  char *text = arena_alloc(&c->arena, n + 1);
+  memset(text, 's', n);
+  text[n] = 0;
+  return text_payloads(&c->arena, text);
+}
+
 static void signal_run(client *c) {
   pb_SignalWorkflowExecutionRequest r = {.workflow_execution = some_execution(c),
                                          .signal_name = new_id(c, "sig"),
-                                         .input = text_payloads(&c->arena, "signal"),
+                                         .input = signal_input(c),
                                          .identity = SPAN("client"),
                                          .request_id = new_id(c, "req")};
   send(c, CALL_signal, &r);

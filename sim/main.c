@@ -21,6 +21,7 @@ static void usage(void) {
       "  --jobs N        processes at once (2)\n"
       "  --steps N       steps before the faults end (6000)\n"
       "  --trace         print every line of the trace\n"
+      "  --until-broken  with --seeds: stop at the first seed that breaks\n"
       "  --hashes        with --seeds: print the hash of each\n"
       "  --mutant NAME   a broken build, to see it caught:\n");
   for (int i = 1; mutant_what((sim_mutant)i); i++) {
@@ -81,9 +82,23 @@ static void print_file(FILE *f) {
   while (fgets(line, sizeof line, f)) fputs(line, stdout);
 }
 
-static int run_many(const sim_options *o, uint64_t from, uint64_t n, int n_jobs, bool hashes) {
+typedef struct many {
+  uint64_t from, n, jobs;
+  bool hashes, until_broken;
+} many;
+
+static void job_ended(const job *j, const many *m, bool good, int status) {
+  if (!good) printf("not ok seed %llu (status %d)\n", (unsigned long long)j->seed, status);
+  if (good && !m->hashes) printf("ok seed %llu\n", (unsigned long long)j->seed);
+  if (!good || m->hashes) print_file(j->out);
+  fflush(stdout);
+  fclose(j->out);
+}
+
+static int run_many(const sim_options *o, const many *m) {
   job jobs[MOST_JOBS] = {{0}};
-  uint64_t next = from, ended = 0, failed = 0;
+  int n_jobs = (int)m->jobs;
+  uint64_t n = m->n, from = m->from, next = from, ended = 0, failed = 0;
   while (ended < n) {
     for (int i = 0; i < n_jobs && next < from + n; i++) {
       if (!jobs[i].pid) job_start(&jobs[i], o, next++);
@@ -93,20 +108,12 @@ static int run_many(const sim_options *o, uint64_t from, uint64_t n, int n_jobs,
     for (int i = 0; i < n_jobs; i++) {
       if (jobs[i].pid != pid) continue;
       bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-      if (!good) {
-        printf("not ok seed %llu (status %d)\n", (unsigned long long)jobs[i].seed, status);
-        print_file(jobs[i].out);
-        failed++;
-      } else if (hashes) {
-        print_file(jobs[i].out);
-      } else {
-        printf("ok seed %llu\n", (unsigned long long)jobs[i].seed);
-      }
-      fflush(stdout);
-      fclose(jobs[i].out);
+      failed += !good;
+      job_ended(&jobs[i], m, good, status);
       jobs[i].pid = 0;
       ended++;
     }
+    if (failed && m->until_broken) n = next - from;
   }
   printf("%llu passed, %llu failed\n", (unsigned long long)(n - failed),
          (unsigned long long)failed);
@@ -115,8 +122,8 @@ static int run_many(const sim_options *o, uint64_t from, uint64_t n, int n_jobs,
 
 int main(int argc, char **argv) {
   sim_options o = {.steps = 6000};
-  uint64_t from = 1, n = 0, jobs = 2;
-  bool one = false, hashes = false;
+  many m = {.from = 1, .jobs = 2};
+  bool one = false;
   for (int i = 1; i < argc; i++) {
     const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
     uint64_t number = strtoull(value, NULL, 10);
@@ -125,7 +132,11 @@ int main(int argc, char **argv) {
       continue;
     }
     if (strcmp(name, "--hashes") == 0) {
-      hashes = true;
+      m.hashes = true;
+      continue;
+    }
+    if (strcmp(name, "--until-broken") == 0) {
+      m.until_broken = true;
       continue;
     }
     i++;
@@ -133,11 +144,11 @@ int main(int argc, char **argv) {
       o.seed = number;
       one = true;
     } else if (strcmp(name, "--seeds") == 0) {
-      n = number;
+      m.n = number;
     } else if (strcmp(name, "--from") == 0) {
-      from = number;
+      m.from = number;
     } else if (strcmp(name, "--jobs") == 0) {
-      jobs = MIN(MAX(number, 1), MOST_JOBS);
+      m.jobs = MIN(MAX(number, 1), MOST_JOBS);
     } else if (strcmp(name, "--steps") == 0) {
       o.steps = number;
     } else if (strcmp(name, "--mutant") != 0 || !mutant_parse(value, &o.mutant)) {
@@ -145,7 +156,7 @@ int main(int argc, char **argv) {
       return strcmp(name, "--help") == 0 ? 0 : 2;
     }
   }
-  if (n) return run_many(&o, from, n, (int)jobs, hashes);
+  if (m.n) return run_many(&o, &m);
   if (one) return run_one(&o, false);
   usage();
   return 2;

@@ -125,11 +125,21 @@ static span activity_of(const record *attempt) {
   return span_of(key.p, key.n - 1);
 }
 
+/* A start that nothing could forget makes the tokens of earlier starts stale. */
+static void check_newest(sim *s, const sim_call *c, const record *attempt, span token) {
+  if (s->swarm.fail_commits || attempt->epoch != s->epoch) return;
+  if (attempt->newest == sim_hash(token) || attempt->time_ns >= c->arrived_ns) return;
+  sim_broken(s, "T1", "%s took a token of %.*s from before its last start",
+             net_method_name(c->method), SPAN_ARG(attempt->key));
+}
+
 /* An attempt was answered; `ends`: so was the activity. */
-static record *attempt_answered(sim *s, sim_method m, span token, bool ends) {
+static record *attempt_answered(sim *s, const sim_call *c, span token, bool ends) {
+  sim_method m = c->method;
   record *t = known_token(s, REC_TOKEN, token, m);
   record *attempt = model_make(s, REC_ATTEMPT, bytes_span(t->text));
   sim_trace(s, "  attempt %.*s", SPAN_ARG(attempt->key));
+  check_newest(s, c, attempt, token);
   record *activity = model_make(s, REC_ACTIVITY, activity_of(attempt));
   if (++attempt->accepted > 1) {
     sim_broken(s, "T1", "attempt %.*s was answered %u times", SPAN_ARG(attempt->key),
@@ -161,7 +171,7 @@ static void fail_answered(sim *s, const sim_call *c, arena *a) {
   ASSERT(!e);
   const pb_RespondActivityTaskFailedRequest *r = msg;
   bool fatal = r->failure->application_failure_info->non_retryable;
-  record *attempt = attempt_answered(s, c->method, r->task_token, fatal);
+  record *attempt = attempt_answered(s, c, r->task_token, fatal);
   record *activity = model_make(s, REC_ACTIVITY, activity_of(attempt));
   set_text(attempt, PB_ENCODE(Failure, r->failure, a));
   attempt->acknowledged = true;
@@ -198,7 +208,14 @@ static void events_shown(sim *s, span run_id, const pb_History *h, size_t unsett
 static void wft_given(sim *s, const pb_PollWorkflowTaskQueueResponse *r) {
   if (!r || !r->task_token.n) return;
   span run_id = r->workflow_execution->run_id;
-  if (!r->query) model_make(s, REC_WFT, r->task_token);
+  if (!r->query) {
+    record *task = model_make(s, REC_WFT, r->task_token);
+    set_text(task, run_id);
+    task->number = r->started_event_id;
+    task->attempt = r->attempt;
+    task->time_ns = s->now_ns;
+    task->epoch = s->epoch;
+  }
   sim_trace(s, "  workflow task %lld attempt %d of %.*s, token %016llx%s",
             (long long)r->started_event_id, r->attempt, SPAN_ARG(run_id),
             (unsigned long long)sim_hash(r->task_token), r->query ? ", query" : "");
@@ -221,6 +238,9 @@ static void activity_given(sim *s, const pb_PollActivityTaskQueueResponse *r, ar
   activity->number = (int64_t)plan.seed;
   attempt->number = r->attempt;
   set_text(model_make(s, REC_TOKEN, r->task_token), attempt->key);
+  attempt->newest = sim_hash(r->task_token);
+  attempt->time_ns = s->now_ns;
+  attempt->epoch = s->epoch;
   if (policy.maximum_attempts && r->attempt > policy.maximum_attempts) {
     sim_broken(s, "T3", "attempt %d of %.*s, of %d allowed", r->attempt, SPAN_ARG(name),
                policy.maximum_attempts);
@@ -306,15 +326,15 @@ static void judge(sim *s, sim_call *c, const void *request, const void *response
       activity_given(s, response, a);
       break;
     case CALL_activity_complete:
-      (void)attempt_answered(s, c->method,
-                             AS(RespondActivityTaskCompletedRequest, request)->task_token, true);
+      (void)attempt_answered(s, c, AS(RespondActivityTaskCompletedRequest, request)->task_token,
+                             true);
       break;
     case CALL_activity_complete_by_id:
       by_id_answered(s, request, a);
       break;
     case CALL_activity_cancel:
-      (void)attempt_answered(s, c->method,
-                             AS(RespondActivityTaskCanceledRequest, request)->task_token, true);
+      (void)attempt_answered(s, c, AS(RespondActivityTaskCanceledRequest, request)->task_token,
+                             true);
       break;
     case CALL_activity_fail:
       fail_answered(s, c, a);
@@ -341,11 +361,20 @@ static void judge_not_found(sim *s, const sim_call *c, const pb_WorkflowExecutio
              SPAN_ARG(r->key));
 }
 
+/* Nobody else can have started a run meanwhile. */
+static void judge_race(sim *s, const sim_call *c, const err *e) {
+  bool start = c->method == CALL_start || c->method == CALL_signal_with_start;
+  if (!start || s->swarm.clients > 1 || !strstr(e->what, "at the same time")) return;
+  sim_broken(s, "R5", "%s of the only client meets another: %s", net_method_name(c->method),
+             e->what);
+}
+
 static void judge_error(sim *s, const sim_call *c, const err *e, const void *request) {
   if (e->code == ERR_INTERNAL || e->code == ERR_DATA_LOSS) {
     sim_broken(s, "D3", "%s is answered with %s: %s", net_method_name(c->method),
                err_code_name(e->code), e->what);
   }
+  judge_race(s, c, e);
   if (e->code != ERR_NOT_FOUND) return;
   if (c->method == CALL_describe) {
     const pb_DescribeWorkflowExecutionRequest *r = request;

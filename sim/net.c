@@ -161,14 +161,33 @@ void net_cut(sim *s) {
   }
 }
 
+/* Who waits for the end of a run hears of it at once. */
+static void check_close_wait(sim *s, const sim_call *c) {
+  static const int64_t soon_ns = 3 * NS_PER_SEC;
+  arena a = ARENA_INIT;
+  void *msg = NULL;
+  if (c->method != CALL_history || s->now_ns - c->arrived_ns < soon_ns) return;
+  err *e = pb_decode(methods[c->method].request, bytes_span(c->sent), &a, &msg);
+  ASSERT(!e);
+  const pb_GetWorkflowExecutionHistoryRequest *r = msg;
+  int64_t closed_ns = r->wait_new_event ? audit_close_ns(s, r->execution->run_id) : 0;
+  if (closed_ns && s->now_ns - closed_ns > soon_ns) {
+    sim_broken(s, "R4", "a wait for the end of %.*s does not end", SPAN_ARG(r->execution->run_id));
+  }
+  arena_release(&a);
+}
+
 /* Whoever was asked must answer: no wait is longer than a poll. */
 void net_check_waits(sim *s) {
-  const list_node *n = list_first(&s->at_server);
-  if (!n) return;
-  const sim_call *c = CONTAINER_OF(n, sim_call, node);
-  if (s->now_ns - c->arrived_ns < 90 * NS_PER_SEC) return;
-  sim_broken(s, "R3", "%s has waited for its answer for %lld s", methods[c->method].name,
-             (long long)((s->now_ns - c->arrived_ns) / NS_PER_SEC));
+  LIST_FOR_EACH (n, &s->at_server) {
+    const sim_call *c = CONTAINER_OF(n, sim_call, node);
+    int64_t waits_ns = s->now_ns - c->arrived_ns;
+    if (waits_ns > 90 * NS_PER_SEC) {
+      sim_broken(s, "R3", "%s has waited for its answer for %lld s", methods[c->method].name,
+                 (long long)(waits_ns / NS_PER_SEC));
+    }
+    check_close_wait(s, c);
+  }
 }
 
 /* --- at the caller --- */

@@ -90,8 +90,10 @@ typedef struct sim_swarm {
   uint32_t forged_per_1000;
   uint32_t repeat_per_100; /* of a client's requests: sent again with the same request id */
   uint32_t weights[16];    /* of what clients do */
-  bool small_memory;       /* runs are evicted all the time */
-  bool small_window;       /* of task queues */
+  uint32_t memory_bytes;   /* of runs, so that they are evicted all the time; 0: plenty */
+  uint32_t timer_window_ms;
+  bool big_signals;  /* histories outgrow what is kept in memory */
+  bool small_window; /* of task queues */
   bool check_steps;
 } sim_swarm;
 
@@ -280,6 +282,9 @@ typedef struct record {
   bool acknowledged;
   uint32_t accepted, given; /* answers taken; times handed out */
   int64_t time_ns, number;
+  int32_t attempt;  /* REC_WFT */
+  uint32_t epoch;   /* of the server that gave it out */
+  uint64_t newest;  /* REC_ATTEMPT: hash of the token given out last */
   uint64_t *events; /* REC_RUN: hash of each event that was shown, 0: not yet */
   size_t n_events;
   size_t n_disk; /* REC_RUN: events on disk at the last audit */
@@ -316,6 +321,10 @@ size_t audit_open_runs(sim *s);
 void audit_say_open(sim *s);
 /* Ids of events that the disk has of this run, plus one; 0: the run is not there. */
 int64_t audit_next_event_id(sim *s, span run_id);
+/* T5: what was handed out is on disk as started soon after. */
+void audit_starts(sim *s);
+/* When the run was closed, as the disk knows it; 0: it is open, or not there. */
+int64_t audit_close_ns(sim *s, span run_id);
 
 /* --- mutant.c --- */
 

@@ -33,7 +33,7 @@ void swarm_choose(sim *s) {
   w->disk_turns = between(s, 0, 6);
   w->disk_ms = some(s, 40, 300);
   w->fail_commits = some(s, 30, 100);
-  w->fail_loads = some(s, 25, 80);
+  w->fail_loads = some(s, 35, 120);
   w->wake_late_ms = on(s, 50) ? 0 : between(s, 0, 200);
   w->vanish_per_1000 = some(s, 50, 300);
   w->think_ms = on(s, 50) ? between(s, 5, 100) : between(s, 100, 3000);
@@ -53,7 +53,9 @@ void swarm_choose(sim *s) {
   w->repeat_per_100 = some(s, 60, 50);
   for (size_t i = 0; i < ARRAY_LEN(w->weights); i++) w->weights[i] = some(s, 60, 10);
   w->weights[0] = between(s, 4, 20); /* starts */
-  w->small_memory = on(s, 25);
-  w->small_window = on(s, 25);
+  w->memory_bytes = on(s, 40) ? between(s, 1000, 60000) : 0;
+  w->timer_window_ms = between(s, 1000, 20000);
+  w->small_window = on(s, 35);
+  w->big_signals = on(s, 10);
   w->check_steps = on(s, 80);
 }

@@ -204,8 +204,8 @@ static void server_open(sim *s) {
   c.check_steps = w->check_steps;
   c.poll_ns = 20 * NS_PER_SEC;
   c.long_poll_ns = 10 * NS_PER_SEC;
-  c.timer_window_ns = 20 * NS_PER_SEC;
-  if (w->small_memory) c.memory_bytes = 40000;
+  c.timer_window_ns = (int64_t)w->timer_window_ms * NS_PER_MS;
+  if (w->memory_bytes) c.memory_bytes = w->memory_bytes;
   if (w->small_window) c.queue_window = 3;
   s->shard = shard_new(&s->env.env, s->store, &c, on_ready, s);
 }
@@ -323,6 +323,7 @@ static void one_step(sim *s) {
     move_clock(s);
   }
   if (s->step % 64 == 0) net_check_waits(s);
+  if (s->step % 256 == 0) audit_starts(s);
   if (s->step % AUDIT_EVERY == 0) {
     audit_disk(s, false);
     audit_memory(s);

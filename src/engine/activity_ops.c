@@ -144,9 +144,11 @@ static void fail_for_good(engine_run *run, engine_item *it, span identity, span 
 
 static void finish(engine_run *run) {
   run->tx.st->lazy = false;
+  engine_step *st = run->tx.st;
   wft_settle(run);
   wft_wake(run);
   tx_finish(run);
+  run_check_limits(run, st);
 }
 
 /* The worker that answers may be of another build than the one that took the task. */
@@ -206,6 +208,7 @@ err *engine_activity_fail(engine_run *run, engine_step *st, engine_activity_ref 
   if (state == PB_RETRY_STATE_IN_PROGRESS) {
     st->lazy = false;
     tx_finish(run);
+    run_check_limits(run, st);
     return NULL;
   }
   activity_close_failed(run, it, &end, state);
@@ -258,5 +261,6 @@ err *engine_activity_heartbeat(engine_run *run, engine_step *st, engine_activity
   activity_update(run, it);
   *ret_cancel_requested = act->cancel_requested_id != 0;
   tx_finish(run);
+  run_check_limits(run, st);
   return NULL;
 }

@@ -49,7 +49,9 @@ int64_t retry_interval_ns(const pb_RetryPolicy *p, int32_t attempt) {
   /* Multiplication only: the same on every machine. The policy's coefficient is a double. */
   double interval = (double)initial;
   for (int32_t i = 1; i < attempt && interval < (double)most; i++) {
-    interval *= p->backoff_coefficient;
+    double next = interval * p->backoff_coefficient;
+    if (next <= interval) break; /* it will not grow, however many attempts there were */
+    interval = next;
   }
   return interval < (double)most ? (int64_t)interval : most;
 }

@@ -332,18 +332,31 @@ void run_timed_out(engine_run *run) {
   if (follow.run) start_follower(run, &follow);
 }
 
+/* Of what the run's state holds beside failures. */
+static size_t state_bytes(const engine_run *run) {
+  const pb_store_RunState *s = &run->state;
+  size_t n = run->detail_bytes;
+  if (s->memo) n += pb_encoded_bytes(&pb_Memo_desc, s->memo);
+  if (s->search_attributes) n += pb_encoded_bytes(&pb_SearchAttributes_desc, s->search_attributes);
+  return n;
+}
+
 void run_check_limits(engine_run *run, engine_step *st) {
   const engine_limits *l = st->host->limits;
-  if (!run_is_open(run) || (run->state.next_event_id - 1 <= l->history_events &&
-                            run->state.history_bytes <= (int64_t)l->history_bytes)) {
-    return;
+  const pb_store_RunState *s = &run->state;
+  if (!run_is_open(run)) return;
+  span reason = SPAN_NONE;
+  if (s->next_event_id - 1 > l->history_events) {
+    reason = SPAN("Workflow history count exceeds limit.");
+  } else if (s->history_bytes > (int64_t)l->history_bytes) {
+    reason = SPAN("Workflow history size exceeds limit.");
+  } else if (state_bytes(run) > l->state_bytes) {
+    reason = SPAN("Workflow mutable state size exceeds limit.");
   }
+  if (!reason.n) return;
+  st->lazy = false;
   tx_begin(run, st);
   wft_settle(run);
-  bool by_count = run->state.next_event_id - 1 > l->history_events;
-  run_force_terminate(run,
-                      by_count ? SPAN("Workflow history count exceeds limit.")
-                               : SPAN("Workflow history size exceeds limit."),
-                      SPAN_NONE);
+  run_force_terminate(run, reason, SPAN_NONE);
   tx_finish(run);
 }

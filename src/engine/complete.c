@@ -12,8 +12,7 @@ static err *check_sequence(arena *a, const pb_RespondWorkflowTaskCompletedReques
     if (!rule) {
       return ERR(a, INVALID_ARGUMENT, "unknown command type: %d", r->commands.v[i]->command_type);
     }
-    if (closing) break;
-    if (rule->closes && i + 1 < r->commands.n) closing = rule;
+    if (!closing && rule->closes && i + 1 < r->commands.n) closing = rule;
   }
   if (!closing) return NULL;
   const char *names = "";

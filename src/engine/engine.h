@@ -33,6 +33,7 @@ typedef struct engine_limits {
   size_t blob_bytes; /* one payload field: input, result, details, failure */
   size_t memo_bytes;
   size_t history_bytes, suggest_history_bytes;
+  size_t state_bytes; /* of details, memo and attributes that the run's state holds; not failures */
   int64_t history_events, suggest_history_events;
   int64_t pending; /* activities (children, ...) per run */
   int64_t signals; /* per run */

@@ -29,9 +29,10 @@ typedef struct engine_item {
   int32_t kind; /* pb_store_ItemKind */
   int64_t due_ns;
   store_queued queued;
-  arena arena; /* holds msg */
-  bytes *blob; /* msg points into it */
-  void *msg;   /* kept version; NULL while the item is new */
+  arena arena;          /* holds msg */
+  bytes *blob;          /* msg points into it */
+  size_t counted_bytes; /* in engine_run.detail_bytes */
+  void *msg;            /* kept version; NULL while the item is new */
 
   /* In a step that touched the item: */
   void *edit; /* changed copy, in the step's arena */
@@ -84,6 +85,7 @@ struct engine_run {
   heap due;      /* items only; run_due_ns has the run's own */
   list buffered; /* BUFFERED items, oldest first */
   int64_t activities, timers, memory_bytes;
+  size_t detail_bytes;     /* of heartbeat details */
   store_queued wft_queued; /* of the run row: the pending, not started workflow task */
   bool inserted;           /* the run row is written or staged */
   bool start_unwritten;    /* the workflow task's start is known to memory only */
@@ -212,7 +214,8 @@ void run_timed_out(engine_run *run);
 /* A run that must end because a limit is passed: Terminated by the server. */
 void run_force_terminate(engine_run *run, span reason, span details);
 
-/* Ends a run whose history has outgrown the limits. */
+/* Ends a run whose history or state has outgrown the limits. After every step that lets them grow.
+ */
 void run_check_limits(engine_run *run, engine_step *st);
 
 /* --- reset_points.c --- */

@@ -1,8 +1,8 @@
 /* reset_points.c - where a run may be reset to: the first task that each build of a worker
  * completed, over the whole chain of runs. And the search attributes that follow from builds. */
-#include "engine/engine_int.h"
+#include "engine/command.h"
 
-enum { MOST_POINTS = 20 };
+enum { MOST_POINTS = 20, REPORTED_FAILURES = 5 };
 
 /* Until when a closed run is kept is not known here; clients are only told that there is an end. */
 static const int64_t kept_ns = 24 * 3600 * NS_PER_SEC;
@@ -101,11 +101,34 @@ static void add_known(pb_SearchAttributes *all, const pb_SearchAttributes *some)
   }
 }
 
+/* "cause=WorkflowTaskFailedCauseNonDeterministicError" */
+static span problem_cause(const pb_store_RunState *s, arena *a) {
+  if (!s->last_wft_timeout_type) {
+    return arena_spanf(a, "cause=WorkflowTaskFailedCause%s",
+                       failed_cause_name(s->last_wft_failed_cause, a));
+  }
+  return arena_spanf(a, "cause=WorkflowTaskTimedOutCause%s",
+                     s->last_wft_timeout_type == PB_TIMEOUT_TYPE_SCHEDULE_TO_START
+                         ? "ScheduleToStart"
+                         : "StartToClose");
+}
+
+/* A run whose tasks fail again and again says so until one succeeds. */
+static void add_problems(const engine_run *run, pb_SearchAttributes *all, arena *a) {
+  const pb_store_RunState *s = &run->state;
+  if (s->wft_failures < REPORTED_FAILURES || !run_is_open(run)) return;
+  texts problems = {0};
+  add_text(&problems, "category=",
+           s->last_wft_timeout_type ? SPAN("WorkflowTaskTimedOut") : SPAN("WorkflowTaskFailed"), a);
+  add_text(&problems, "", problem_cause(s, a), a);
+  add_attribute(all, "TemporalReportedProblems", &problems, a);
+}
+
 pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a) {
   const pb_store_RunState *s = &run->state;
   const pb_SearchAttributes *first = run->info->started->search_attributes;
   const pb_SearchAttributes *later = s->search_attributes;
-  size_t most = (first ? first->indexed_fields.n : 0) + (later ? later->indexed_fields.n : 0) + 2;
+  size_t most = (first ? first->indexed_fields.n : 0) + (later ? later->indexed_fields.n : 0) + 3;
   pb_SearchAttributes *all = pb_new(a, SearchAttributes);
   all->indexed_fields.v = arena_array(a, pb_SearchAttributes_IndexedFieldsEntry *, most);
   add_known(all, later ? later : first);
@@ -118,5 +141,6 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a) {
   }
   add_attribute(all, "BuildIds", &builds, a);
   add_attribute(all, "BinaryChecksums", &checksums, a);
+  add_problems(run, all, a);
   return all;
 }

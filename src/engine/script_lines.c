@@ -12,7 +12,7 @@ span script_next_line(span *rest) {
 
 /* Words are separated by blanks; "..." may hold blanks, within a word too. A backslash takes the
  * next character as it is, but for \n. */
-static void split(span text, arena *a, script_line *out) {
+void script_split(span text, arena *a, script_line *out) {
   *out = (script_line){0};
   uint8_t *word = arena_alloc(a, text.n + 1);
   size_t i = 0;
@@ -45,11 +45,11 @@ const char *script_run(world *w, span input) {
     size_t most = 0;
     for (span at = input; at.n && is_indented(at); most++) (void)script_next_line(&at);
     script_line line, *subs = arena_array(&w->arena, script_line, most + 1);
-    split(text, &w->arena, &line);
+    script_split(text, &w->arena, &line);
     if (!line.n) continue;
     line.subs = subs;
     while (input.n && is_indented(input)) {
-      split(script_next_line(&input), &w->arena, &subs[line.n_subs++]);
+      script_split(script_next_line(&input), &w->arena, &subs[line.n_subs++]);
     }
     const char *why = script_do(w, &line);
     if (why || w->broken) return why;

@@ -192,6 +192,15 @@ static const char *fill_command(world *w, const script_line *line, pb_Command *c
   return NULL;
 }
 
+pb_Command *script_command(world *w, span text) {
+  script_line line;
+  script_split(text, &w->arena, &line);
+  pb_Command *cmd = pb_new(&w->arena, Command);
+  const char *why = fill_command(w, &line, cmd);
+  if (why) PANIC("%s", why);
+  return cmd;
+}
+
 static const char *do_complete(world *w, const script_line *line) {
   arena *a = &w->arena;
   pb_RespondWorkflowTaskCompletedRequest *r = pb_new(a, RespondWorkflowTaskCompletedRequest);
@@ -460,6 +469,7 @@ static const char *do_limits(world *w, const script_line *line) {
     LIMIT(memo_bytes);
     LIMIT(history_bytes);
     LIMIT(suggest_history_bytes);
+    LIMIT(state_bytes);
     LIMIT(history_events);
     LIMIT(suggest_history_events);
     LIMIT(pending);

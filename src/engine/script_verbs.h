@@ -14,6 +14,9 @@ typedef struct script_line {
   size_t n_subs;
 } script_line;
 
+void script_split(span text, arena *a, script_line *ret_line);
+/* One line below `complete`, as the command it is. The line must be right. */
+pb_Command *script_command(world *w, span text);
 /* Takes the first line off the text, without its end. */
 span script_next_line(span *rest);
 /* Does every line of the text up to the first that is wrong or breaks a promise. What is wrong with

@@ -63,6 +63,7 @@ err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *a
   tx_settle_buffer(run);
   wft_schedule(run, args->despite_backoff);
   tx_finish(run);
+  run_check_limits(run, st);
   return NULL;
 }
 

@@ -6,6 +6,7 @@ const engine_limits engine_default_limits = {
     .memo_bytes = 2 * 1024 * 1024,
     .history_bytes = 50 * 1024 * 1024,
     .suggest_history_bytes = 4 * 1024 * 1024,
+    .state_bytes = 8 * 1024 * 1024,
     .history_events = 51200,
     .suggest_history_events = 4096,
     .pending = 2000,

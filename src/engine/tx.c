@@ -80,7 +80,18 @@ static void item_unlink(engine_run *run, engine_item *it) {
   if (!it->deleted) count(run, it, -1);
 }
 
+/* What of the kept version counts towards the limit of a run's state. */
+static void count_details(engine_run *run, engine_item *it) {
+  run->detail_bytes -= it->counted_bytes;
+  it->counted_bytes = 0;
+  if (it->kind == PB_ITEM_KIND_ACTIVITY && it->msg) {
+    it->counted_bytes = ((const pb_store_ActivityItem *)it->msg)->heartbeat_details.n;
+  }
+  run->detail_bytes += it->counted_bytes;
+}
+
 static void item_free(engine_run *run, engine_item *it) {
+  run->detail_bytes -= it->counted_bytes;
   run->memory_bytes -= (int64_t)(sizeof *it + it->arena.total_bytes + bytes_span(it->blob).n);
   arena_release(&it->arena);
   bytes_unref(it->blob);
@@ -256,6 +267,7 @@ static void item_keep(engine_run *run, engine_item *it) {
   it->arena = fresh;
   it->blob = blob;
   it->msg = msg;
+  count_details(run, it);
   run->memory_bytes += (int64_t)(it->arena.total_bytes + blob->n);
 }
 
@@ -431,6 +443,7 @@ err *engine_load(const store_row *row, const store_row *items, size_t n_items, a
     it->blob = bytes_ref(items[i].blob);
     it->due_ns = items[i].due_ns;
     it->queued = items[i].queued;
+    count_details(run, it);
     run->memory_bytes += (int64_t)(fresh.total_bytes + it->blob->n);
     set_due_node(run, it);
   }

@@ -22,7 +22,7 @@ struct match_queue {
   heap order;
   hmap by_id;
   list polls, queries, pollers; /* pollers: newest first */
-  size_t n_polls, n_pollers;
+  size_t n_polls, n_pollers, pins;
   int64_t last_poll_ns;
   bool complete;    /* the window holds everything */
   bool loading;     /* a page was asked for and has not come */
@@ -87,6 +87,22 @@ match_queue *matching_queue(matching *m, int64_t key, bool on_disk) {
 }
 
 int64_t match_queue_key(const match_queue *q) { return q->key; }
+
+bool matching_drop(matching *m, match_queue *q) {
+  bool in_use = q->pins || q->order.n || !q->complete || q->loading || !list_empty(&q->polls) ||
+                !list_empty(&q->queries);
+  if (in_use) return false;
+  hmap_remove(&m->queues, &q->by_key);
+  queue_free(m, q);
+  return true;
+}
+
+void match_pin(match_queue *q) { q->pins++; }
+
+void match_unpin(match_queue *q) {
+  ASSERT(q->pins > 0);
+  q->pins--;
+}
 
 /* --- tasks --- */
 

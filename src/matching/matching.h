@@ -83,6 +83,11 @@ match_queue *matching_queue(matching *m, int64_t key, bool on_disk);
 /* NULL when there is none. */
 match_queue *matching_find(const matching *m, int64_t key);
 int64_t match_queue_key(const match_queue *q);
+/* Forgets the queue if nothing waits in it and it has no backlog. False: it is in use. */
+bool matching_drop(matching *m, match_queue *q);
+/* Whoever keeps a pointer to a queue pins it. */
+void match_pin(match_queue *q);
+void match_unpin(match_queue *q);
 
 /* A task became ready. One that is known already is ignored. */
 void match_add(matching *m, match_queue *q, const match_task *task);

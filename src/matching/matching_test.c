@@ -214,6 +214,22 @@ static void test_queries_go_before_tasks(void **state) {
   matching_release(&f.m);
 }
 
+static void test_only_an_idle_queue_can_be_dropped(void **state) {
+  fixture f;
+  poller p;
+  init(&f, false);
+  assert_false(start(&f, &p));
+  assert_false(matching_drop(&f.m, f.q));
+  match_poll_cancel(&f.m, &p.poll);
+  match_pin(f.q);
+  assert_false(matching_drop(&f.m, f.q));
+  match_unpin(f.q);
+  match_saw_poller(f.q, SPAN("a"), 1);
+  assert_true(matching_drop(&f.m, f.q));
+  assert_null(matching_find(&f.m, 5));
+  matching_release(&f.m);
+}
+
 static void test_pollers_are_remembered_for_five_minutes(void **state) {
   fixture f;
   arena a = ARENA_INIT;
@@ -247,6 +263,7 @@ int main(void) {
       cmocka_unit_test(test_a_queue_from_disk_is_read_when_first_polled),
       cmocka_unit_test(test_a_failed_page_can_be_asked_for_again),
       cmocka_unit_test(test_queries_go_before_tasks),
+      cmocka_unit_test(test_only_an_idle_queue_can_be_dropped),
       cmocka_unit_test(test_pollers_are_remembered_for_five_minutes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,13 +3,15 @@
 
 void op_fail(shard_op *op, const err *e) { op->done(op, e, NULL); }
 
+err *draining_error(arena *a) { return ERR(a, UNAVAILABLE, "the server is shutting down"); }
+
 bool op_refused(shard *s, shard_op *op) {
   if (s->broken) {
     op_fail(op, ERR(op->arena, UNAVAILABLE, "the database cannot be used: %s", s->broken));
     return true;
   }
   if (!s->draining) return false;
-  op_fail(op, ERR(op->arena, UNAVAILABLE, "the server is shutting down"));
+  op_fail(op, draining_error(op->arena));
   return true;
 }
 

@@ -12,6 +12,7 @@ void names_init(shard *s) {
   hmap_init(&s->queue_by_name);
   hmap_init(&s->queue_by_key);
   list_init(&s->namespaces);
+  list_init(&s->polled_only);
 }
 
 static void ns_free(ns_entry *n) {
@@ -223,6 +224,23 @@ static queue_name *queue_add(shard *s, const pb_store_TaskQueueName *record, boo
   return q;
 }
 
+/* Names that clients only poll cost nothing but memory; so many of them are kept. */
+static void forget_polled_only(shard *s) {
+  enum { KEPT = 4096, LOOK_AT = 16 };
+  for (int i = 0; i < LOOK_AT && s->n_polled_only > KEPT; i++) {
+    queue_name *q = CONTAINER_OF(list_pop_front(&s->polled_only), queue_name, node);
+    match_queue *mq = matching_find(&s->matching, q->key);
+    if (mq && !matching_drop(&s->matching, mq)) {
+      list_push_back(&s->polled_only, &q->node);
+      continue;
+    }
+    hmap_remove(&s->queue_by_name, &q->by_name);
+    hmap_remove(&s->queue_by_key, &q->by_key);
+    mem_free(q);
+    s->n_polled_only--;
+  }
+}
+
 queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sticky) {
   queue_name *q = queue_find(s, ns, name, activity);
   if (q) return q;
@@ -231,7 +249,11 @@ queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sti
                                    .name = name,
                                    .activity = activity,
                                    .sticky = sticky};
-  return queue_add(s, &record, false);
+  forget_polled_only(s);
+  q = queue_add(s, &record, false);
+  list_push_back(&s->polled_only, &q->node);
+  s->n_polled_only++;
+  return q;
 }
 
 match_queue *queue_of_key(shard *s, int64_t key) { return matching_queue(&s->matching, key, true); }

@@ -467,11 +467,14 @@ static void evict(shard *s, shard_run *run) {
 /* Some of the least recently used ones, until no more than `most` bytes are left. */
 static void evict_from(shard *s, list *l, const size_t *counted, size_t most) {
   enum { LOOK_AT = 64 };
-  size_t looked = 0;
-  LIST_FOR_EACH (n, l) {
-    if (*counted <= most || looked++ == LOOK_AT) return;
-    shard_run *run = CONTAINER_OF(n, shard_run, lru);
-    if (is_evictable(s, run)) evict(s, run);
+  for (int i = 0; i<LOOK_AT && * counted> most && !list_empty(l); i++) {
+    shard_run *run = CONTAINER_OF(list_first(l), shard_run, lru);
+    if (is_evictable(s, run)) {
+      evict(s, run);
+    } else { /* in use: it must not hide those behind it */
+      list_remove(&run->lru);
+      list_push_back(l, &run->lru);
+    }
   }
 }
 

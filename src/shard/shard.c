@@ -58,7 +58,11 @@ void shard_wake(shard *s) {
   if (!s->draining && !s->broken) timers_fire(s, now);
   deadlines_fire(s, now);
   if (now >= s->retry_ns) pages_go_on(s);
-  if (!s->draining) want_wake(s, timers_next_ns(s));
+  if (!s->draining) {
+    want_wake(s, timers_next_ns(s));
+  } else if (heap_min(&s->deadlines)) {
+    want_wake(s, heap_min(&s->deadlines)->key);
+  }
 }
 
 /* --- opening --- */
@@ -171,7 +175,7 @@ void shard_drain(shard *s, void (*done)(void *arg), void *arg) {
   s->drained = done;
   s->drained_arg = arg;
   arena a = ARENA_INIT;
-  const err *e = ERR(&a, UNAVAILABLE, "the server is shutting down");
+  const err *e = draining_error(&a);
   list waiting;
   list_init(&waiting);
   for (list_node *n = list_pop_front(&s->waiters); n; n = list_pop_front(&s->waiters)) {
@@ -211,6 +215,9 @@ void shard_get_stats(const shard *s, shard_stats *ret_stats) {
   ret_stats->runs_in_memory = s->runs.count;
   ret_stats->run_bytes = s->run_bytes;
   ret_stats->parked_polls = s->matching.polls;
+  LIST_FOR_EACH (n, &s->waiters) {
+    ret_stats->history_waiters += is_history_waiter(CONTAINER_OF(n, shard_op, node)->state);
+  }
   ret_stats->queries = s->queries_by_id.count;
   ret_stats->backlog = s->matching.tasks;
 }

@@ -144,11 +144,20 @@ typedef struct ns_entry {
 
 typedef struct queue_name {
   hmap_node by_name, by_key;
+  list_node node; /* in s->polled_only: no row names it */
   int64_t key, ns;
   bool activity, sticky, stored; /* stored: its name is on disk */
   size_t n;
   uint8_t name[];
 } queue_name;
+
+/* A worker that said it shuts down. A poll of it that was on its way (a client that retried while
+ * the server was away sends it later) must not be parked: the worker waits for its end. */
+typedef struct gone_worker {
+  uint64_t instance_hash;
+  int64_t until_ns;
+} gone_worker;
+enum { GONE_WORKERS = 256 };
 
 struct shard {
   env *env;
@@ -167,7 +176,8 @@ struct shard {
 
   /* names */
   hmap ns_by_name, ns_by_id, queue_by_name, queue_by_key;
-  list namespaces;
+  list namespaces, polled_only; /* polled_only: oldest first */
+  size_t n_polled_only;
 
   /* commit */
   list staged, in_flight, gates, lazy, spare;
@@ -193,6 +203,8 @@ struct shard {
   list left;    /* workers that have left, oldest first */
   hmap left_by_key;
   list starved; /* queues whose page could not be read: starved_queue */
+  gone_worker gone_workers[GONE_WORKERS];
+  size_t gone_next;
   hmap queries_by_id;
   uint64_t last_query;
   list page_loads; /* page_load, waiting for lazy steps to be durable */
@@ -309,6 +321,7 @@ void call_finish(call *c, shard_run *run, const err *e, const void *response);
 void op_fail(shard_op *op, const err *e);
 /* Refuses and answers while the shard drains. */
 bool op_refused(shard *s, shard_op *op);
+err *draining_error(arena *a);
 
 /* --- start.c --- */
 
@@ -368,6 +381,7 @@ void history_trim(shard *s, shard_run *run);
 void history_mark_staged(shard_run *run, uint64_t lsn);
 /* Pins the run until `done`, which may be called before this returns. */
 void history_start(shard *s, history_read *r);
+bool is_history_waiter(const waiter *w);
 void watchers_wake(shard *s, shard_run *run);
 void watchers_fail(shard *s, shard_run *run, const err *e);
 span seal_history_page(shard *s, int64_t ns, const pb_store_HistoryPageToken *page, arena *a);

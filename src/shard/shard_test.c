@@ -482,6 +482,24 @@ static void test_shutting_down_a_worker_ends_its_polls(void **state) {
   ask_free(other);
 }
 
+static void test_a_late_poll_of_a_worker_that_shut_down_ends_at_once(void **state) {
+  world *w = *state;
+  ask *a = ask_new(w, &pb_ShutdownWorkerResponse_desc);
+  pb_ShutdownWorkerRequest r = {.worker_instance_key = SPAN("worker")};
+  shard_shutdown_worker(w->shard, &a->call->op, &r);
+  ask *late = poll_workflow(w, "q"), *activity = poll_activity(w, "q");
+  ask *other = poll_workflow_as(w, "q", "other worker");
+  world_run(w);
+  assert_true(late->done && activity->done);
+  assert_int_equal(late->code, ERR_OK);
+  assert_false(other->done);
+  ask_gone(w, other);
+  ask_free(a);
+  ask_free(late);
+  ask_free(activity);
+  ask_free(other);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -511,6 +529,7 @@ int main(void) {
       TEST(test_forged_tokens_are_refused),
       TEST(test_runs_over_the_budget_leave_memory_and_come_back),
       TEST(test_shutting_down_a_worker_ends_its_polls),
+      TEST(test_a_late_poll_of_a_worker_that_shut_down_ends_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -350,6 +350,20 @@ static void test_draining_answers_everybody(void **state) {
   for (size_t i = 0; i < ARRAY_LEN(all); i++) ask_free(all[i]);
 }
 
+/* The run is still being read when the drain begins: nobody may start to wait then. */
+static void test_what_would_begin_to_wait_while_draining_is_refused(void **state) {
+  world *w = *state;
+  answer_free(w, start_workflow(w, "wf"));
+  world_restart(w);
+  ask *asked = query_workflow(w, "wf");
+  ask *wait = wait_history(w, "wf", SPAN_NONE, true);
+  world_restart(w);
+  assert_int_equal(asked->code, ERR_UNAVAILABLE);
+  assert_int_equal(wait->code, ERR_UNAVAILABLE);
+  ask_free(asked);
+  ask_free(wait);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -370,6 +384,7 @@ int main(void) {
       TEST(test_the_ledger_lists_attempts),
       TEST(test_a_broken_run_is_out_of_service_and_the_others_go_on),
       TEST(test_draining_answers_everybody),
+      TEST(test_what_would_begin_to_wait_while_draining_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
