@@ -101,7 +101,11 @@ static void start_failed(server *s, const err *e) {
 static void reload(server *s) {
   arena a = ARENA_INIT;
   const err *e = NULL;
-  if (s->rpc && s->options->tls.cert_path) e = rpc_server_reload_tls(s->rpc, &a);
+  if (!s->rpc || !s->options->tls.cert_path) {
+    LOG(INFO, "there are no TLS files to read again");
+    return;
+  }
+  e = rpc_server_reload_tls(s->rpc, &a);
   if (e) {
     LOG(ERROR, "the TLS files cannot be used; the ones before stay in use",
         LOG_S("error", err_text(&a, e)));
