@@ -135,7 +135,7 @@ MUTANTS = [
 HARMLESS = {
     "a queue's name is written always": "the same row again",
     "runs leave memory before they are durable": "a staged step pins its runs as well",
-    "a task whose poller vanished is forgotten": "the step that takes the start back offers it too",
+    "a task whose poller vanished is forgotten": "the step that undoes its start offers it too",
     "attempts of workflow tasks are not counted": "longer histories; conformance compares them",
     "a silent sticky worker keeps the run": "its silence is noticed again at every task",
     "tasks behind the window are handed out": "only their order changes",
