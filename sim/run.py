@@ -17,8 +17,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join("sim", "perdure-sim")
-SEEDS, FULL_SEEDS = 200, 3000
-STEPS, FULL_STEPS = 20000, 60000
+SEEDS, FULL_SEEDS = 200, 2000
+STEPS, FULL_STEPS = 15000, 30000
 HASH_SEEDS, FULL_HASH_SEEDS = 24, 200
 MUTANT_SEEDS = 60
 
