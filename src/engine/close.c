@@ -67,7 +67,7 @@ static int32_t decide_retry(engine_run *run, const pb_Failure *failure, bool tim
   *ret_follow = same_again(run);
   ret_follow->initiator = PB_CONTINUE_AS_NEW_INITIATOR_RETRY;
   ret_follow->backoff_ns = choice.delay_ns;
-  ret_follow->continued_failure = failure;
+  ret_follow->continued_failure = failure_fit_depth(failure, run->tx.arena);
   if (timed_out) ret_follow->last_completion_result = s->last_completion_result;
   new_run(run, ret_follow);
   ret_follow->shown_backoff = pb_duration_new(run->tx.arena, ret_follow->backoff_ns);
