@@ -127,7 +127,8 @@ MUTANTS = [
      "a cut window is taken for complete"),
     ("matching/matching.c", "  entry_add(m, q, task);\n  cut(m, q);", "  cut(m, q);",
      "new tasks do not reach the queue"),
-    ("matching/matching.c", "  if (n) q->end = rows[n - 1].queued;", "", "the window does not move"),
+    ("matching/matching.c", "  if (n) q->end = rows[n - 1].queued;", "",
+     "the window does not move"),
 ]
 
 # Mutants that may survive, and why: no promise is broken, or few seeds come to the place.
