@@ -132,17 +132,21 @@ def measure(server, warm, **flags):
     n = result["workflows"]
     result["cpu_us"] = (after_ms - before_ms) * 1000 / n
     result["rss_mib"] = server.rss_mib()
-    for name in ("perdure_store_commits_total", "perdure_store_syncs_total"):
+    for name in ("perdure_commits_total", "perdure_syncs_total"):
         if after:
             result[name] = (counter(after, name) - counter(before, name)) / n
+    if after:
+        grown = counter(after, "perdure_database_bytes") - counter(before, "perdure_database_bytes")
+        result["disk_bytes"] = grown / n
     return result
 
 
 def show(name, what, r):
     extra = ""
-    if "perdure_store_commits_total" in r:
-        extra = (f"  commits/wf {r['perdure_store_commits_total']:.2f}"
-                 f"  syncs/wf {r['perdure_store_syncs_total']:.2f}")
+    if "perdure_commits_total" in r:
+        extra = (f"  commits/wf {r['perdure_commits_total']:.2f}"
+                 f"  syncs/wf {r['perdure_syncs_total']:.2f}"
+                 f"  disk {r['disk_bytes']:.0f} B/wf")
     print(f"{name:9} {what:28} server CPU {r['cpu_us']:9.1f} us/wf  {r['per_second']:8.1f} wf/s"
           f"  p50 {r['p50_ms']:8.2f} ms  p99 {r['p99_ms']:8.2f} ms  RSS {r['rss_mib']:6.1f} MiB"
           + extra, flush=True)
