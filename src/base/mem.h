@@ -17,6 +17,9 @@ void *mem_realloc(void *p, size_t n) __attribute__((returns_nonnull));
 void mem_free(void *p);
 char *mem_strdup(const char *s) __attribute__((returns_nonnull));
 
+/* How much the block really holds, at least what was asked for. */
+size_t mem_size(const void *p);
+
 /* Bytes handed out and not yet freed, as the allocator rounds them. */
 size_t mem_in_use_bytes(void);
 

@@ -265,9 +265,33 @@ static err *start(sqlite_store *s, const store_sqlite_options *o, arena *a) {
   return NULL;
 }
 
-err *store_sqlite_open(const store_sqlite_options *o, env *e, arena *a, store **ret_store) {
-  /* Its counters cost a mutex at every allocation. Refused when SQLite is already running: fine. */
+/* --- SQLite's memory is ours too --- */
+
+static void *sql_malloc(int n) { return mem_alloc((size_t)n); }
+static void *sql_realloc(void *p, int n) { return mem_realloc(p, (size_t)n); }
+static int sql_size(void *p) { return p ? (int)mem_size(p) : 0; }
+static int sql_roundup(int n) { return (n + 7) & ~7; }
+static int sql_mem_init(void *arg) { return SQLITE_OK; }
+static void sql_mem_shutdown(void *arg) {}
+
+/* Refused when SQLite is already running: fine, it then uses what it has. */
+static void configure_sqlite(void) {
+  static const sqlite3_mem_methods memory = {
+      .xMalloc = sql_malloc,
+      .xFree = mem_free,
+      .xRealloc = sql_realloc,
+      .xSize = sql_size,
+      .xRoundup = sql_roundup,
+      .xInit = sql_mem_init,
+      .xShutdown = sql_mem_shutdown,
+  };
+  (void)sqlite3_config(SQLITE_CONFIG_MALLOC, &memory);
+  /* Its counters cost a mutex at every allocation. */
   (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+err *store_sqlite_open(const store_sqlite_options *o, env *e, arena *a, store **ret_store) {
+  configure_sqlite();
   sqlite_store *s = mem_new(sqlite_store);
   s->base = (store){.env = e,
                     .commit = sqlite_commit,

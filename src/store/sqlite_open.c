@@ -317,7 +317,7 @@ static err *prepare_file(sqlite_file *f, sqlite3 *db, bool sync_off, int64_t now
 
 err *sqlite_file_connect(sqlite_file *f, const store_sqlite_options *o, int64_t now_ns,
                          sqlite_writer *w, sqlite_reader *r, arena *a) {
-  int64_t cache_bytes = o->cache_bytes ? (int64_t)o->cache_bytes : 32 << 20;
+  int64_t cache_bytes = o->cache_bytes ? (int64_t)o->cache_bytes : 4 << 20;
   w->path = r->path = f->path;
   TRY(connect_one(f, cache_bytes, &w->db, a));
   TRY(prepare_file(f, w->db, o->sync_off || f->private_file, now_ns, a));
