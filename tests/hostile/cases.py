@@ -223,7 +223,7 @@ REQUESTS = [
     Row("workflow task without a token", ("RespondWorkflowTaskCompleted", token_request(
         RespondWorkflowTaskCompletedRequest, b""))),
     Row("activity with a token of noise", ("RespondActivityTaskCompleted", token_request(
-        RespondActivityTaskCompletedRequest, BLOB[:64])), SIGNED),
+        RespondActivityTaskCompletedRequest, BLOB[:64]))),
     Row("poll without a task queue", ("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(
         namespace="default").SerializeToString())),
     Row("poll in an unknown namespace", ("PollActivityTaskQueue", PollActivityTaskQueueRequest(
