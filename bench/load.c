@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "proto/pb_payload.h"
 
 _Noreturn void load_fail(const char *what, const err *e) {
   arena a = ARENA_INIT;
@@ -34,16 +35,7 @@ void load_call(load *l, const char *method, const pb_desc *d, const void *reques
 }
 
 span load_payloads(arena *a, const char *text) {
-  pb_Payload_MetadataEntry entry = {.key = SPAN("encoding"), .value = SPAN("json/plain")};
-  pb_Payload_MetadataEntry *entries[1] = {&entry};
-  pb_Payload payload = {.data = arena_spanf(a, "\"%s\"", text)};
-  pb_Payload *v[1] = {&payload};
-  pb_Payloads all = {0};
-  payload.metadata.v = entries;
-  payload.metadata.n = 1;
-  all.payloads.v = v;
-  all.payloads.n = 1;
-  return PB_ENCODE(Payloads, &all, a);
+  return pb_json_payloads(a, arena_spanf(a, "\"%s\"", text));
 }
 
 span load_workflow_id(load *l, arena *a, int64_t index) {

@@ -1,6 +1,7 @@
 /* activity_commands.c - scheduling an activity and asking for its cancellation. */
 #include "engine/activity.h"
 #include "engine/command.h"
+#include "proto/pb_payload.h"
 
 static int64_t capped(int64_t ns, int64_t most) { return most && ns > most ? most : ns; }
 
@@ -162,27 +163,11 @@ static int64_t append_requested(command_ctx *c, int64_t scheduled_id) {
   return ev->event_id;
 }
 
-static span not_started_details(arena *a) {
-  pb_Payloads one = {0};
-  pb_Payload *p = pb_new(a, Payload);
-  pb_Payload *v[1] = {p};
-  pb_Payload_MetadataEntry *entry = pb_new(a, Payload_MetadataEntry);
-  pb_Payload_MetadataEntry *entries[1] = {entry};
-  entry->key = SPAN("encoding");
-  entry->value = SPAN("json/plain");
-  p->metadata.v = entries;
-  p->metadata.n = 1;
-  p->data = SPAN("\"ACTIVITY_ID_NOT_STARTED\"");
-  one.payloads.v = v;
-  one.payloads.n = 1;
-  return PB_ENCODE(Payloads, &one, a);
-}
-
 static void cancel_not_started(command_ctx *c, engine_item *it, int64_t requested_id) {
   tx *t = &c->run->tx;
   EVENT(t, ev, attrs, ACTIVITY_TASK_CANCELED, activity_task_canceled_event_attributes,
         ActivityTaskCanceledEventAttributes);
-  attrs->details = not_started_details(t->arena);
+  attrs->details = pb_json_payloads(t->arena, SPAN("\"ACTIVITY_ID_NOT_STARTED\""));
   attrs->latest_cancel_requested_event_id = requested_id;
   attrs->scheduled_event_id = it->id;
   attrs->identity = c->request->identity;

@@ -316,12 +316,8 @@ err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_a
 void run_timed_out(engine_run *run) {
   end_task_in_flight(run);
   tx *t = &run->tx;
-  pb_Failure *f = pb_new(t->arena, Failure);
-  f->message = SPAN("workflow timeout");
-  f->source = SPAN("Server");
-  f->which_failure_info = PB_Failure_timeout_failure_info_FIELD;
-  f->timeout_failure_info = pb_new(t->arena, TimeoutFailureInfo);
-  f->timeout_failure_info->timeout_type = PB_TIMEOUT_TYPE_START_TO_CLOSE;
+  const pb_Failure *f = failure_timeout(t->arena, PB_TIMEOUT_TYPE_START_TO_CLOSE,
+                                        SPAN("workflow timeout"), NULL, SPAN_NONE);
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_TIMED_OUT, workflow_execution_timed_out_event_attributes,
         WorkflowExecutionTimedOutEventAttributes);
   follow_args follow = {0};

@@ -98,10 +98,7 @@ static void fail_completion(command_ctx *c, const engine_token *token, const err
   st->reply_err = ERR(a, INVALID_ARGUMENT, "%s", text);
   bool unhandled = c->fail_cause == PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND && !e->what[0];
   if (wft_is_transient(run) && !unhandled) return;
-  pb_Failure *f = pb_new(a, Failure);
-  f->message = span_cstr(text);
-  f->which_failure_info = PB_Failure_server_failure_info_FIELD;
-  f->server_failure_info = pb_new(a, ServerFailureInfo);
+  const pb_Failure *f = failure_server(a, span_cstr(text), false);
   if (c->terminate) {
     wft_fail_last(run, c->fail_cause, f, c->request->identity);
     run_force_terminate(run, span_cstr(text), SPAN_NONE);

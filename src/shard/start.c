@@ -8,6 +8,7 @@
  *   open     conflict policy        FAIL, USE_EXISTING, TERMINATE_EXISTING
  *   closed   reuse policy           ALLOW, ALLOW after a failure, REJECT
  */
+#include "proto/pb_payload.h"
 #include "proto/pb_time.h"
 #include "shard/shard_int.h"
 
@@ -232,16 +233,9 @@ static void begin(start *st, shard_run *before, bool replace) {
   s->host.new_run(s, op->arena, &args.run, &args.run_id);
   if (replace) {
     engine_step *old = step_part_add(s, c->step, before);
-    pb_Payload text = {
-        .data = arena_spanf(op->arena, "\"terminated by new runID: %.*s\"", SPAN_ARG(args.run_id))};
-    pb_Payload_MetadataEntry encoding = {.key = SPAN("encoding"), .value = SPAN("json/plain")};
-    text.metadata.v = (pb_Payload_MetadataEntry *[]){&encoding};
-    text.metadata.n = 1;
-    pb_Payloads details = {0};
-    details.payloads.v = (pb_Payload *[]){&text};
-    details.payloads.n = 1;
+    span text = arena_spanf(op->arena, "\"terminated by new runID: %.*s\"", SPAN_ARG(args.run_id));
     engine_terminate_args why = {.reason = SPAN("TerminateIfRunning WorkflowIdReusePolicy"),
-                                 .details = PB_ENCODE(Payloads, &details, op->arena),
+                                 .details = pb_json_payloads(op->arena, text),
                                  .identity = SPAN("history-service")};
     err *e = engine_terminate(before->engine, old, &why);
     if (e) {

@@ -178,11 +178,12 @@ static void act_complete(shard *s, call *made, shard_run *run) {
   }
 }
 
-void shard_wft_complete(shard *s, shard_op *op, const pb_RespondWorkflowTaskCompletedRequest *r) {
-  call *made = call_new(s, op, r, act_complete);
+/* Finds the run of a workflow task's token; `act` then goes on with the completion. */
+static void by_token(shard *s, shard_op *op, span token, const void *request, call_fn *act) {
+  call *made = call_new(s, op, request, act);
   pb_store_TaskToken *t;
   if (!made) return;
-  err *e = open_task(s, op, TOKEN_WORKFLOW_TASK, r->task_token, &t);
+  err *e = open_task(s, op, TOKEN_WORKFLOW_TASK, token, &t);
   if (e) {
     op_fail(op, e);
     return;
@@ -192,6 +193,10 @@ void shard_wft_complete(shard *s, shard_op *op, const pb_RespondWorkflowTaskComp
   c->token = task_token(t);
   c->call.use.ns = t->namespace_key;
   call_find_key(&c->call, t->run, t->run_id);
+}
+
+void shard_wft_complete(shard *s, shard_op *op, const pb_RespondWorkflowTaskCompletedRequest *r) {
+  by_token(s, op, r->task_token, r, act_complete);
 }
 
 /* --- failed --- */
@@ -203,17 +208,5 @@ static void act_fail(shard *s, call *made, shard_run *run) {
 }
 
 void shard_wft_fail(shard *s, shard_op *op, const pb_RespondWorkflowTaskFailedRequest *r) {
-  call *made = call_new(s, op, r, act_fail);
-  pb_store_TaskToken *t;
-  if (!made) return;
-  err *e = open_task(s, op, TOKEN_WORKFLOW_TASK, r->task_token, &t);
-  if (e) {
-    op_fail(op, e);
-    return;
-  }
-  completion *c = arena_new(op->arena, completion);
-  c->call = *made;
-  c->token = task_token(t);
-  c->call.use.ns = t->namespace_key;
-  call_find_key(&c->call, t->run, t->run_id);
+  by_token(s, op, r->task_token, r, act_fail);
 }
