@@ -10,6 +10,7 @@
 #include "http/metrics.h"
 #include "http/page.h"
 #include "rpc/handlers/api.h"
+#include "server/crash_note.h"
 #include "server/env_uv.h"
 #include "server/observe.h"
 #include "store/sqlite.h"
@@ -30,6 +31,7 @@ typedef struct server {
   uv_loop_t loop;
   env_uv env;
   store *store;
+  crash_note crashes;
   shard *shard;
   api *api;
   rpc_server *rpc;
@@ -61,6 +63,7 @@ static void close_all(server *s) {
   http_server_free(s->ui);
   if (s->rpc) rpc_server_free(s->rpc);
   if (s->store) s->store->close(s->store);
+  crash_note_end(&s->crashes);
   for (int i = 0; i < SIGNALS; i++) uv_close((uv_handle_t *)&s->signals[i], NULL);
   env_uv_close(&s->env);
 }
@@ -286,7 +289,14 @@ static void start(server *s) {
     start_failed(s, e);
     return;
   }
-  s->shard = shard_new(&s->env.env, s->store, &s->options->shard, on_shard_ready, s);
+  shard_config config = s->options->shard;
+  if (s->options->db_path) {
+    crash_note_begin(&s->crashes, s->options->db_path, &s->arena);
+    config.quarantined = s->crashes.quarantined;
+    config.n_quarantined = s->crashes.n_quarantined;
+  }
+  s->shard = shard_new(&s->env.env, s->store, &config, on_shard_ready, s);
+  s->crashes.suspect = shard_suspect(s->shard);
 }
 
 int server_run(const server_options *o, int64_t begin_ns) {

@@ -123,17 +123,20 @@ static void run_remove(shard *s, shard_run *run) {
   if (!run->pins) run_free(run);
 }
 
+static void name_run(shard_run *run, span workflow_id) {
+  if (run->workflow_id.p) return;
+  uint8_t *id = mem_alloc(workflow_id.n + 1);
+  if (workflow_id.n) memcpy(id, workflow_id.p, workflow_id.n);
+  run->workflow_id = span_of(id, workflow_id.n);
+}
+
 static void run_begin(shard *s, shard_run *run, engine_run *engine) {
   engine_view v;
   engine_look(engine, &v);
   run->engine = engine;
   run->ns = v.ns;
   run->phase = RUN_READY;
-  if (!run->workflow_id.p) {
-    uint8_t *id = mem_alloc(v.workflow_id.n + 1);
-    if (v.workflow_id.n) memcpy(id, v.workflow_id.p, v.workflow_id.n);
-    run->workflow_id = span_of(id, v.workflow_id.n);
-  }
+  name_run(run, v.workflow_id);
   run_changed(s, run);
 }
 
@@ -215,8 +218,11 @@ static void use_give(shard *s, run_use *u, shard_run *run) {
   } else if (!is_asked_for(u, run)) {
     u->ready(s, u, NULL, not_found(u));
   } else {
+    int64_t outer = s->suspect; /* one use may lead to another */
     run_touch(s, run);
+    s->suspect = run->key;
     u->ready(s, u, run, NULL);
+    s->suspect = outer;
   }
 }
 
@@ -256,15 +262,32 @@ void run_publish_ready(shard *s, shard_run *run) {
   step_unref(t);
 }
 
+static bool is_quarantined(const shard *s, int64_t key) {
+  for (size_t i = 0; i < s->config.n_quarantined; i++) {
+    if (s->config.quarantined[i] == key) return true;
+  }
+  return false;
+}
+
+/* What is wrong with a run that was read, or NULL and the run. */
+static const char *decode(shard *s, store_load *l, int64_t key, engine_run **ret_engine) {
+  if (is_quarantined(s, key)) return "the server crashed twice in a row while it worked on it";
+  s->suspect = key;
+  err *e = engine_load(&l->row, l->rows, l->n_rows, &l->arena, ret_engine);
+  const char *trouble = e ? e->what : engine_check(*ret_engine, &l->arena);
+  s->suspect = 0;
+  return trouble;
+}
+
 /* The rows of a LOADING run have come. */
 static void run_loaded(shard *s, shard_run *run, store_load *l) {
   engine_run *engine = NULL;
-  err *e = engine_load(&l->row, l->rows, l->n_rows, &l->arena, &engine);
-  const char *trouble = e ? e->what : engine_check(engine, &l->arena);
+  const char *trouble = decode(s, l, run->key, &engine);
   s->stats.loads++;
   if (trouble) {
     engine_free(engine);
     run->ns = l->row.ns;
+    name_run(run, l->row.workflow_id);
     run_quarantine(s, run, trouble);
   } else {
     run_begin(s, run, engine);

@@ -21,6 +21,8 @@ typedef struct opening {
 
 int64_t now_ns(shard *s) { return s->env->now_ns(s->env); }
 
+const volatile int64_t *shard_suspect(const shard *s) { return &s->suspect; }
+
 void want_wake(shard *s, int64_t when_ns) {
   if (when_ns >= s->wake_ns) return;
   s->wake_ns = when_ns;

@@ -29,15 +29,17 @@ typedef struct shard shard;
 
 typedef struct shard_config {
   engine_limits limits;
-  size_t memory_bytes;      /* of runs and history kept in memory */
-  size_t shed_bytes;        /* above this, new starts get RESOURCE_EXHAUSTED */
-  int64_t long_poll_ns;     /* history long poll: 20 s */
-  int64_t poll_ns;          /* task polls: 60 s */
-  int64_t timer_window_ns;  /* how far ahead deadlines are held in memory */
-  size_t queue_window;      /* tasks of one queue held in memory */
-  int32_t buffered_queries; /* per run, on the next workflow task */
-  bool check_steps;         /* engine_check after every step, not only after a load */
-  const uint8_t *secret;    /* 32 bytes that sign tokens, for a simulator; NULL: random ones */
+  size_t memory_bytes;        /* of runs and history kept in memory */
+  size_t shed_bytes;          /* above this, new starts get RESOURCE_EXHAUSTED */
+  int64_t long_poll_ns;       /* history long poll: 20 s */
+  int64_t poll_ns;            /* task polls: 60 s */
+  int64_t timer_window_ns;    /* how far ahead deadlines are held in memory */
+  size_t queue_window;        /* tasks of one queue held in memory */
+  int32_t buffered_queries;   /* per run, on the next workflow task */
+  bool check_steps;           /* engine_check after every step, not only after a load */
+  const uint8_t *secret;      /* 32 bytes that sign tokens, for a simulator; NULL: random ones */
+  const int64_t *quarantined; /* keys of runs that are not to be touched; as long as the shard */
+  size_t n_quarantined;
 } shard_config;
 
 extern const shard_config shard_default_config;
@@ -78,6 +80,8 @@ shard *shard_new(env *e, store *s, const shard_config *config,
 /* Every waiting op gets UNAVAILABLE; lazy steps are written; then done. */
 void shard_drain(shard *s, void (*done)(void *arg), void *arg);
 void shard_free(shard *s);
+/* The key of the run that is being worked on now, 0: of none. May be read in a signal handler. */
+const volatile int64_t *shard_suspect(const shard *s);
 /* env.wake_at's call: fires what is due. */
 void shard_wake(shard *s);
 

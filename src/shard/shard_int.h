@@ -213,7 +213,8 @@ struct shard {
   uint64_t loads_under_way;
   shard_stats stats;
   bool draining;
-  const char *broken; /* why nothing can be served */
+  const char *broken;       /* why nothing can be served */
+  volatile int64_t suspect; /* see shard_suspect */
   void (*drained)(void *arg);
   void *drained_arg;
   void (*ready)(void *arg, const err *e);

@@ -282,6 +282,28 @@ static void test_a_task_waits_over_a_crash(void **state) {
   ask_free(poll);
 }
 
+static void test_a_quarantined_run_is_left_alone(void **state) {
+  world *w = *state;
+  int64_t key;
+  answer_free(w, start_workflow(w, "poisoned"));
+  world_restart(w);
+  key = w->store->last_run_key; /* of the only run */
+  answer_free(w, start_workflow(w, "healthy"));
+  w->config.quarantined = &key;
+  w->config.n_quarantined = 1;
+  world_restart(w);
+  ask *refused = signal_workflow(w, "poisoned", "s");
+  world_run(w);
+  assert_int_equal(refused->code, ERR_DATA_LOSS);
+  assert_non_null(strstr(refused->text, "the server crashed twice in a row"));
+  finish_workflow(w); /* of the healthy one: the first task is not in its way */
+  assert_int_equal(*shard_suspect(w->shard), 0);
+  ask_free(refused);
+  w->config.n_quarantined = 0;
+  world_restart(w);
+  answer_free(w, signal_workflow(w, "poisoned", "s")); /* nothing of it was lost */
+}
+
 static void test_a_failed_commit_tells_everybody_and_forgets(void **state) {
   world *w = *state;
   answer_free(w, start_workflow(w, "wf"));
@@ -518,6 +540,7 @@ int main(void) {
       TEST(test_unknown_runs_are_not_found),
       TEST(test_timers_fire_for_runs_that_are_not_in_memory),
       TEST(test_a_task_waits_over_a_crash),
+      TEST(test_a_quarantined_run_is_left_alone),
       TEST(test_a_failed_commit_tells_everybody_and_forgets),
       TEST(test_history_pages),
       TEST(test_history_reverse),

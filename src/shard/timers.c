@@ -108,8 +108,10 @@ static void fire(shard *s, shard_run *run, int64_t now) {
   step *t = step_new(s);
   engine_step *st = step_part_add(s, t, run);
   run_pin(run);
+  s->suspect = run->key;
   engine_fire(run->engine, st);
   err *e = step_stage(s, t);
+  s->suspect = 0;
   if (!e && run->phase == RUN_READY && heap_linked(&run->due) && run->due.key <= now) {
     /* Never the same deadline in an endless loop. */
     heap_remove(&s->due, &run->due);
