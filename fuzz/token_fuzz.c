@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   static const uint8_t secret[TOKEN_SECRET_BYTES] = {1, 2, 3};
   static token_keys keys;
   if (n == 0) return 0;
-  if (!keys.n) token_keys_add(&keys, 1, secret);
+  if (!keys.n) token_keys_add(&keys, 1, 0, secret);
   arena a = ARENA_INIT;
   span rest = span_of(data + 1, n - 1);
   switch (data[0] % 3) {

@@ -75,18 +75,19 @@ static void opened(opening *o, const err *e) {
   s->ready(s->ready_arg, e);
 }
 
-/* Signs tokens with a key of our own; it is durable before any token can be needed again. */
-static err *first_key(shard *s, arena *a) {
+/* From here on a new key of our own signs; it is durable before any token can be needed again. */
+static err *add_key(shard *s, arena *a) {
   uint8_t secret[TOKEN_SECRET_BYTES];
   if (s->config.secret) {
     memcpy(secret, s->config.secret, sizeof secret);
   } else {
     TRY(token_new_secret(a, secret));
   }
-  token_keys_add(&s->tokens, 1, secret);
+  int32_t id = s->tokens.n ? s->tokens.v[s->tokens.n - 1].id + 1 : 1;
+  token_keys_add(&s->tokens, id, now_ns(s), secret);
   step *t = step_new(s);
   store_row row = {.kind = ROW_NAMED_PUT, .name = SPAN("token-keys")};
-  row.blob = bytes_copy(token_keys_encode(&s->tokens, now_ns(s), a));
+  row.blob = bytes_copy(token_keys_encode(&s->tokens, a));
   step_stage_named(s, t, row);
   step_unref(t);
   return NULL;
@@ -99,7 +100,7 @@ static err *take_names(shard *s, store_load *l) {
     if (!span_eq(l->rows[i].name, SPAN("token-keys"))) continue;
     TRY(token_keys_decode(&s->tokens, bytes_span(l->rows[i].blob), &l->arena));
   }
-  return s->tokens.n ? NULL : first_key(s, &l->arena);
+  return token_keys_are_old(&s->tokens, now_ns(s)) ? add_key(s, &l->arena) : NULL;
 }
 
 static void names_read(env_task *task) {

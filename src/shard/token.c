@@ -17,19 +17,30 @@ enum {
 
 void token_keys_init(token_keys *k) { *k = (token_keys){0}; }
 
+static void forget(token_key *key) {
+  EVP_MAC_CTX_free(key->mac);
+  OPENSSL_cleanse(key->secret, sizeof key->secret);
+}
+
 void token_keys_release(token_keys *k) {
-  for (size_t i = 0; i < k->n; i++) {
-    EVP_MAC_CTX_free(k->v[i].mac);
-    OPENSSL_cleanse(k->v[i].secret, sizeof k->v[i].secret);
-  }
+  for (size_t i = 0; i < k->n; i++) forget(&k->v[i]);
   mem_free(k->v);
   token_keys_init(k);
 }
 
-void token_keys_add(token_keys *k, int32_t id, const uint8_t secret[TOKEN_SECRET_BYTES]) {
+bool token_keys_are_old(const token_keys *k, int64_t now_ns) {
+  return !k->n || now_ns - k->v[k->n - 1].created_ns > TOKEN_KEY_AGE_NS;
+}
+
+void token_keys_add(token_keys *k, int32_t id, int64_t created_ns,
+                    const uint8_t secret[TOKEN_SECRET_BYTES]) {
+  if (k->n == TOKEN_KEYS) {
+    forget(&k->v[0]);
+    memmove(k->v, k->v + 1, --k->n * sizeof *k->v);
+  }
   k->v = mem_realloc(k->v, (k->n + 1) * sizeof *k->v);
   token_key *key = &k->v[k->n++];
-  *key = (token_key){.id = id};
+  *key = (token_key){.id = id, .created_ns = created_ns};
   memcpy(key->secret, secret, TOKEN_SECRET_BYTES);
   EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
   char digest[] = "SHA256";
@@ -47,14 +58,14 @@ err *token_new_secret(arena *a, uint8_t ret_secret[TOKEN_SECRET_BYTES]) {
   return ERR(a, UNAVAILABLE, "the system gives no random bytes for the key that signs tokens");
 }
 
-span token_keys_encode(const token_keys *k, int64_t now_ns, arena *a) {
+span token_keys_encode(const token_keys *k, arena *a) {
   pb_store_TokenKeys msg = {0};
   msg.keys.v = arena_array(a, pb_store_TokenKeys_Key *, k->n);
   for (size_t i = 0; i < k->n; i++) {
     pb_store_TokenKeys_Key *key = pb_new(a, store_TokenKeys_Key);
     key->id = k->v[i].id;
     key->secret = span_of(k->v[i].secret, TOKEN_SECRET_BYTES);
-    key->created_time = now_ns;
+    key->created_time = k->v[i].created_ns;
     msg.keys.v[msg.keys.n++] = key;
   }
   return PB_ENCODE(store_TokenKeys, &msg, a);
@@ -65,11 +76,12 @@ err *token_keys_decode(token_keys *k, span in, arena *a) {
   err *e = PB_DECODE(store_TokenKeys, in, a, &msg);
   if (e) return ERR_WRAP(a, DATA_LOSS, e, "the stored keys of tokens do not decode");
   for (size_t i = 0; i < msg->keys.n; i++) {
-    if (msg->keys.v[i]->secret.n != TOKEN_SECRET_BYTES) {
-      return ERR(a, DATA_LOSS, "the stored key %d of tokens has %zu bytes instead of %d",
-                 msg->keys.v[i]->id, msg->keys.v[i]->secret.n, TOKEN_SECRET_BYTES);
+    const pb_store_TokenKeys_Key *key = msg->keys.v[i];
+    if (key->secret.n != TOKEN_SECRET_BYTES) {
+      return ERR(a, DATA_LOSS, "the stored key %d of tokens has %zu bytes instead of %d", key->id,
+                 key->secret.n, TOKEN_SECRET_BYTES);
     }
-    token_keys_add(k, msg->keys.v[i]->id, msg->keys.v[i]->secret.p);
+    token_keys_add(k, key->id, key->created_time, key->secret.p);
   }
   if (k->n) return NULL;
   return ERR(a, DATA_LOSS, "the stored keys of tokens are empty");

@@ -20,7 +20,7 @@ static int setup(void **state) {
   static fixture f;
   f = (fixture){0};
   token_keys_init(&f.keys);
-  token_keys_add(&f.keys, 1, secret_1);
+  token_keys_add(&f.keys, 1, 10, secret_1);
   f.token = token_seal(&f.keys, TOKEN_ACTIVITY_TASK, 42, SPAN("the body"), &f.arena);
   *state = &f;
   return 0;
@@ -78,7 +78,7 @@ static void test_the_token_of_another_server_is_refused(void **state) {
   fixture *f = *state;
   token_keys other;
   token_keys_init(&other);
-  token_keys_add(&other, 1, secret_2);
+  token_keys_add(&other, 1, 10, secret_2);
   span token = token_seal(&other, TOKEN_ACTIVITY_TASK, 42, SPAN("the body"), &f->arena);
   assert_false(opens(f, TOKEN_ACTIVITY_TASK, token));
   token_keys_release(&other);
@@ -86,22 +86,37 @@ static void test_the_token_of_another_server_is_refused(void **state) {
 
 static void test_old_keys_still_verify(void **state) {
   fixture *f = *state;
-  token_keys_add(&f->keys, 2, secret_2);
+  token_keys_add(&f->keys, 2, 20, secret_2);
   assert_true(opens(f, TOKEN_ACTIVITY_TASK, f->token));
   span newer = token_seal(&f->keys, TOKEN_ACTIVITY_TASK, 42, SPAN("x"), &f->arena);
   assert_int_equal(newer.p[2], 2);
   assert_true(opens(f, TOKEN_ACTIVITY_TASK, newer));
 }
 
+static void test_keys_grow_old_and_a_bounded_number_is_kept(void **state) {
+  fixture *f = *state;
+  token_keys none;
+  token_keys_init(&none);
+  assert_true(token_keys_are_old(&none, 0));
+  assert_false(token_keys_are_old(&f->keys, 10 + TOKEN_KEY_AGE_NS));
+  assert_true(token_keys_are_old(&f->keys, 11 + TOKEN_KEY_AGE_NS));
+  for (int i = 2; i <= TOKEN_KEYS; i++) token_keys_add(&f->keys, i, 10 * i, secret_2);
+  assert_true(opens(f, TOKEN_ACTIVITY_TASK, f->token));
+  token_keys_add(&f->keys, TOKEN_KEYS + 1, 1000, secret_2);
+  assert_int_equal(f->keys.n, TOKEN_KEYS);
+  assert_false(opens(f, TOKEN_ACTIVITY_TASK, f->token));
+}
+
 static void test_keys_are_stored_and_read(void **state) {
   fixture *f = *state;
   token_keys read;
   token_keys_init(&read);
-  token_keys_add(&f->keys, 2, secret_2);
-  span stored = token_keys_encode(&f->keys, 5, &f->arena);
+  token_keys_add(&f->keys, 2, 20, secret_2);
+  span stored = token_keys_encode(&f->keys, &f->arena);
   assert_null(token_keys_decode(&read, stored, &f->arena));
   assert_int_equal(read.n, 2);
   assert_memory_equal(read.v[1].secret, secret_2, TOKEN_SECRET_BYTES);
+  assert_int_equal(read.v[0].created_ns, 10);
   token_keys_release(&read);
   token_keys_init(&read);
   err *e = token_keys_decode(&read, SPAN("\x0a\x02\x12\x00"), &f->arena);
@@ -143,6 +158,7 @@ int main(void) {
       TEST(test_every_cut_is_noticed),
       TEST(test_the_token_of_another_server_is_refused),
       TEST(test_old_keys_still_verify),
+      TEST(test_keys_grow_old_and_a_bounded_number_is_kept),
       TEST(test_keys_are_stored_and_read),
       TEST(test_a_run_id_carries_its_key),
       TEST(test_run_ids_of_one_key_differ),
