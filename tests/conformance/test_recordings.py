@@ -14,7 +14,8 @@ import unittest
 import uuid
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from differences import DIFFERENCES, ours  # noqa: E402
 from driver import recording, registry  # noqa: E402

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "recordings"
+FOLDER = Path(__file__).resolve().parent.parent / "conformance" / "recordings"
 WIDTH = 100
 
 
