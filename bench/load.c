@@ -77,13 +77,17 @@ static void print_summary(load *l) {
 static void usage(FILE *out) {
   (void)fprintf(
       out,
-      "load - one-activity workflows against a server, client and worker in one process\n\n"
+      "load - many small workflows against a server, client and worker in one process\n\n"
       "  --ip ADDRESS        server (default 127.0.0.1)\n"
       "  --port N            server's gRPC port (default 7233)\n"
       "  --workflows N       how many in all (default 1000)\n"
       "  --in-flight N       how many at once (default 64)\n"
       "  --activities N      of each workflow, scheduled together (default 1)\n"
       "  --failures N        of each activity before it succeeds, 1 ms apart (default 0)\n"
+      "  --signals N         to each workflow, all at once (default 0)\n"
+      "  --query             one of each workflow, then a signal\n"
+      "  --update            one of each workflow\n"
+      "  --child             one of each workflow\n"
       "  --pollers N         of each kind: normal, sticky, activity (default 16)\n"
       "  --connections N     (default 2)\n"
       "  --queue NAME        task queue (default load)\n"
@@ -104,12 +108,23 @@ static int64_t number(const char *flag, const char *text) {
 }
 
 static void parse(int argc, char **argv, load_options *o) {
-  static const struct option flags[] = {
-      {"ip", 1, NULL, 'i'},        {"port", 1, NULL, 'p'},        {"workflows", 1, NULL, 'n'},
-      {"in-flight", 1, NULL, 'c'}, {"activities", 1, NULL, 'a'},  {"failures", 1, NULL, 'f'},
-      {"pollers", 1, NULL, 'w'},   {"connections", 1, NULL, 'x'}, {"queue", 1, NULL, 'q'},
-      {"history", 0, NULL, 'h'},   {"park", 1, NULL, 'k'},        {"help", 0, NULL, '?'},
-      {NULL, 0, NULL, 0}};
+  static const struct option flags[] = {{"ip", 1, NULL, 'i'},
+                                        {"port", 1, NULL, 'p'},
+                                        {"workflows", 1, NULL, 'n'},
+                                        {"in-flight", 1, NULL, 'c'},
+                                        {"activities", 1, NULL, 'a'},
+                                        {"failures", 1, NULL, 'f'},
+                                        {"pollers", 1, NULL, 'w'},
+                                        {"connections", 1, NULL, 'x'},
+                                        {"queue", 1, NULL, 'q'},
+                                        {"history", 0, NULL, 'h'},
+                                        {"park", 1, NULL, 'k'},
+                                        {"help", 0, NULL, '?'},
+                                        {"signals", 1, NULL, 's'},
+                                        {"query", 0, NULL, 'Q'},
+                                        {"update", 0, NULL, 'U'},
+                                        {"child", 0, NULL, 'C'},
+                                        {NULL, 0, NULL, 0}};
   int at = 0;
   for (int c; (c = getopt_long(argc, argv, "", flags, &at)) != -1;) {
     const char *flag = flags[at].name;
@@ -137,6 +152,18 @@ static void parse(int argc, char **argv, load_options *o) {
         break;
       case 'f':
         o->failures = (int)number(flag, optarg);
+        break;
+      case 's':
+        o->signals = (int)number(flag, optarg);
+        break;
+      case 'Q':
+        o->query = true;
+        break;
+      case 'U':
+        o->update = true;
+        break;
+      case 'C':
+        o->child = true;
         break;
       case 'w':
         o->pollers = (int)number(flag, optarg);
@@ -181,6 +208,7 @@ int main(int argc, char **argv) {
                          .connections = 2,
                          .queue = "load"};
   parse(argc, argv, &l.opt);
+  if (l.opt.query) l.opt.signals = MAX(l.opt.signals, 1);
   arena names = ARENA_INIT;
   l.queue = span_cstr(l.opt.queue);
   l.sticky_queue = arena_spanf(&names, "%s-sticky-%d", l.opt.queue, (int)getpid());

@@ -1,8 +1,10 @@
-/* load.h - the load generator: client and worker of one-activity workflows in one process.
+/* load.h - the load generator: client and worker in one process.
  *
- * It makes the eight calls an SDK makes for such a workflow (start, result long poll; two workflow
- * task polls and completions; one activity poll and completion), compresses requests as SDKs do,
- * uses a sticky queue, and checks every result. One loop, one thread.
+ * By default a workflow has one activity, and the generator makes the eight calls an SDK makes for
+ * it (start, result long poll; two workflow task polls and completions; one activity poll and
+ * completion). It can also signal, query and update the workflow, or have it start a child; the
+ * workflow completes once it has seen all that was asked for. Requests are compressed as SDKs do, a
+ * sticky queue is used, every result is checked. One loop, one thread.
  */
 #ifndef PERDURE_BENCH_LOAD_H
 #define PERDURE_BENCH_LOAD_H
@@ -18,6 +20,10 @@ typedef struct load_options {
   int64_t workflows, in_flight;
   int activities; /* of each workflow, scheduled together */
   int failures;   /* of each activity before it succeeds, 1 ms apart */
+  int signals;    /* to each workflow, all at once */
+  bool query;     /* one, before the signals; there is at least one then */
+  bool update;    /* one, waited for */
+  bool child;     /* one, which completes at once */
   int pollers;    /* of each kind */
   int connections;
   const char *queue;
@@ -31,7 +37,8 @@ typedef struct load load;
 typedef struct load_workflow {
   int64_t index;
   int64_t started_at_ns;
-  int activities_done; /* as its workflow tasks have shown */
+  /* As its workflow tasks have shown: */
+  int activities_done, signals_seen, updates_done, children_done;
   bool closed;
 } load_workflow;
 
@@ -63,6 +70,23 @@ span load_payloads(arena *a, const char *text);
 /* The workflow of an id made by load_workflow_id. */
 load_workflow *load_find(load *l, span workflow_id);
 span load_workflow_id(load *l, arena *a, int64_t index);
+
+/* Room for so many more commands. */
+void load_commands_reserve(arena *a, pb_RespondWorkflowTaskCompletedRequest *r, size_t n);
+pb_Command *load_command_add(arena *a, pb_RespondWorkflowTaskCompletedRequest *r, int32_t type,
+                             uint32_t which);
+
+/* load_messages.c - what is beside activities: signals, queries, updates, children. */
+
+/* The run has started: sends it what the options say. */
+void load_send_messages(load *l, load_workflow *w);
+/* A query that came as a task of its own. */
+void load_answer_query_task(load *l, const pb_PollWorkflowTaskQueueResponse *t);
+/* Queries and updates that ride on this task; adds commands and messages to the answer. */
+void load_answer_messages(arena *a, load_workflow *w, const pb_PollWorkflowTaskQueueResponse *t,
+                          pb_RespondWorkflowTaskCompletedRequest *r);
+void load_add_child(load *l, arena *a, span workflow_id, pb_RespondWorkflowTaskCompletedRequest *r);
+bool load_is_child(const pb_PollWorkflowTaskQueueResponse *t);
 
 void load_client_start(load *l);
 void load_worker_start(load *l);

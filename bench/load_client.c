@@ -107,6 +107,7 @@ static void on_started(void *arg, const err *e, span message) {
   memcpy(wait->run_id, r->run_id.p, r->run_id.n);
   wait->run_id[r->run_id.n] = 0;
   arena_release(&a);
+  load_send_messages(wait->l, wait->w);
   read_history(wait, false);
 }
 

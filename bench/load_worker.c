@@ -19,12 +19,23 @@ static void on_answered(void *arg, const err *e, span message) {
 
 /* --- workflow tasks --- */
 
+void load_commands_reserve(arena *a, pb_RespondWorkflowTaskCompletedRequest *r, size_t n) {
+  r->commands.v = arena_array(a, pb_Command *, n);
+}
+
+pb_Command *load_command_add(arena *a, pb_RespondWorkflowTaskCompletedRequest *r, int32_t type,
+                             uint32_t which) {
+  pb_Command *c = pb_new(a, Command);
+  c->command_type = type;
+  c->which_attributes = which;
+  r->commands.v[r->commands.n++] = c;
+  return c;
+}
+
 static void add_activities(load *l, arena *a, pb_RespondWorkflowTaskCompletedRequest *r) {
-  r->commands.v = arena_array(a, pb_Command *, l->opt.activities);
   for (int i = 0; i < l->opt.activities; i++) {
-    pb_Command *c = pb_new(a, Command);
-    c->command_type = PB_COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK;
-    c->which_attributes = PB_Command_schedule_activity_task_command_attributes_FIELD;
+    pb_Command *c = load_command_add(a, r, PB_COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK,
+                                     PB_Command_schedule_activity_task_command_attributes_FIELD);
     pb_ScheduleActivityTaskCommandAttributes *s = pb_new(a, ScheduleActivityTaskCommandAttributes);
     c->schedule_activity_task_command_attributes = s;
     s->activity_id = arena_spanf(a, "%d", i + 1);
@@ -40,21 +51,15 @@ static void add_activities(load *l, arena *a, pb_RespondWorkflowTaskCompletedReq
       s->retry_policy->maximum_interval = pb_duration_new(a, NS_PER_MS);
       s->retry_policy->backoff_coefficient = 1;
     }
-    r->commands.v[r->commands.n++] = c;
   }
 }
 
-static void add_result(arena *a, const load_workflow *w,
-                       pb_RespondWorkflowTaskCompletedRequest *r) {
-  pb_Command *c = pb_new(a, Command);
-  c->command_type = PB_COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION;
-  c->which_attributes = PB_Command_complete_workflow_execution_command_attributes_FIELD;
+static void add_result(arena *a, const char *text, pb_RespondWorkflowTaskCompletedRequest *r) {
+  pb_Command *c = load_command_add(a, r, PB_COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
+                                   PB_Command_complete_workflow_execution_command_attributes_FIELD);
   c->complete_workflow_execution_command_attributes =
       pb_new(a, CompleteWorkflowExecutionCommandAttributes);
-  c->complete_workflow_execution_command_attributes->result =
-      load_payloads(a, arena_printf(a, "done-%lld", (long long)w->index));
-  r->commands.v = arena_array(a, pb_Command *, 1);
-  r->commands.v[r->commands.n++] = c;
+  c->complete_workflow_execution_command_attributes->result = load_payloads(a, text);
 }
 
 static void set_sticky(load *l, arena *a, pb_RespondWorkflowTaskCompletedRequest *r) {
@@ -65,31 +70,53 @@ static void set_sticky(load *l, arena *a, pb_RespondWorkflowTaskCompletedRequest
   r->sticky_attributes->schedule_to_start_timeout = pb_duration_new(a, 10 * NS_PER_SEC);
 }
 
-/* Whether this task is the run's first: then activities are due, else some have ended. */
+/* Counts what has happened. Whether this task is the run's first: then work is to be scheduled. */
 static bool read_events(load_workflow *w, const pb_History *h) {
   bool first = true;
-  if (h->events.n && h->events.v[0]->event_id == 1) w->activities_done = 0;
+  if (h->events.n && h->events.v[0]->event_id == 1) {
+    w->activities_done = w->signals_seen = w->children_done = 0;
+  }
   for (size_t i = 0; i < h->events.n; i++) {
     int32_t type = h->events.v[i]->event_type;
     if (type == PB_EVENT_TYPE_ACTIVITY_TASK_COMPLETED) w->activities_done++;
+    if (type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED) w->signals_seen++;
+    if (type == PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED) w->children_done++;
     if (type == PB_EVENT_TYPE_WORKFLOW_TASK_COMPLETED) first = false;
   }
   return first;
 }
 
-static void answer_workflow_task(load *l, arena *a, const pb_PollWorkflowTaskQueueResponse *t) {
-  load_workflow *w = load_find(l, t->workflow_execution->workflow_id);
+static bool has_seen_all(const load *l, const load_workflow *w) {
+  const load_options *o = &l->opt;
+  return w->activities_done >= o->activities && w->signals_seen >= o->signals &&
+         w->updates_done >= o->update && w->children_done >= o->child;
+}
+
+static void go_on(load *l, arena *a, const pb_PollWorkflowTaskQueueResponse *t,
+                  pb_RespondWorkflowTaskCompletedRequest *r) {
+  span id = t->workflow_execution->workflow_id;
+  load_workflow *w = load_find(l, id);
   if (!w) load_fail("a task of an unknown workflow", NULL);
+  load_commands_reserve(a, r, (size_t)l->opt.activities + 2 * t->messages.n + 2);
+  load_answer_messages(a, w, t, r);
+  if (read_events(w, t->history) && t->previous_started_event_id == 0) {
+    add_activities(l, a, r);
+    if (l->opt.child) load_add_child(l, a, id, r);
+  }
+  if (has_seen_all(l, w)) add_result(a, arena_printf(a, "done-%lld", (long long)w->index), r);
+}
+
+static void answer_workflow_task(load *l, arena *a, const pb_PollWorkflowTaskQueueResponse *t) {
   pb_RespondWorkflowTaskCompletedRequest r = {0};
   r.namespace = SPAN("default");
   r.task_token = t->task_token;
   r.identity = identity;
   set_sticky(l, a, &r);
-  bool first = read_events(w, t->history) && t->previous_started_event_id == 0;
-  if (first && l->opt.activities > 0) {
-    add_activities(l, a, &r);
-  } else if (w->activities_done >= l->opt.activities) {
-    add_result(a, w, &r);
+  if (load_is_child(t)) {
+    load_commands_reserve(a, &r, 1);
+    add_result(a, "child", &r);
+  } else {
+    go_on(l, a, t, &r);
   }
   LOAD_CALL(l, RespondWorkflowTaskCompleted, &r, 30000, on_answered, l);
 }
@@ -102,7 +129,11 @@ static void on_workflow_task(void *arg, const err *e, span message) {
   pb_PollWorkflowTaskQueueResponse *t;
   err *bad = PB_DECODE(PollWorkflowTaskQueueResponse, message, &a, &t);
   if (bad) load_fail("a workflow task does not decode", bad);
-  if (t->task_token.n) answer_workflow_task(p->l, &a, t);
+  if (t->task_token.n && t->query) {
+    load_answer_query_task(p->l, t);
+  } else if (t->task_token.n) {
+    answer_workflow_task(p->l, &a, t);
+  }
   arena_release(&a);
   poll_workflow(p);
 }

@@ -2,7 +2,7 @@
 """Benchmarks: what a workflow costs the server, in CPU time, beside the original.
 
   ./dev bench [w1] [--against temporal] [--in-flight 16,64] [--workflows N]
-  ./dev bench retries | pending | idle [--against temporal]
+  ./dev bench shapes | retries | pending | idle [--against temporal]
 
 Each server is started fresh, warmed up, measured with the C load generator and ended; with
 --against both run in turn in the same call. Server CPU is user+sys from /proc. Ours is durable (a
@@ -109,7 +109,8 @@ class Server:
 def load(server, quiet=False, history=False, **flags):
     command = [os.path.join(ROOT, "build", "bench", "load"), "--port", str(server.port)]
     for flag, value in flags.items():
-        command += [f"--{flag.replace('_', '-')}", str(value)]
+        if value is not False:
+            command += [f"--{flag.replace('_', '-')}"] + ([] if value is True else [str(value)])
     if history:
         command.append("--history")
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
@@ -169,7 +170,7 @@ def started(name, args):
     return server
 
 
-def bench_w1(args, activities=1, failures=0, per=None):
+def bench_w1(args, per=None, compare=True, **flags):
     results, histories = {}, {}
     for name in servers(args):
         server = started(name, args)
@@ -178,8 +179,7 @@ def bench_w1(args, activities=1, failures=0, per=None):
                 n = args.workflows or (per or {"perdure": 20000, "temporal": 500})[name]
                 if c == 1:
                     n = min(n, 500 if name == "perdure" else 100)
-                r = measure(server, max(min(n // 10, 500), 1), workflows=n, in_flight=c,
-                            activities=activities, failures=failures)
+                r = measure(server, max(min(n // 10, 500), 1), workflows=n, in_flight=c, **flags)
                 results[name, c] = r
                 histories.setdefault(c, {})[name] = r["history"]
                 show(name, f"{n} workflows, {c} in flight", r)
@@ -187,7 +187,8 @@ def bench_w1(args, activities=1, failures=0, per=None):
             server.stop()
     if args.against:
         for c in args.in_flight:
-            print(f"{c} in flight: histories {same(histories[c])}")
+            if compare:
+                print(f"{c} in flight: histories {same(histories[c])}")
             ratio(results["perdure", c], results["temporal", c])
 
 
@@ -200,6 +201,25 @@ def bench_retries(args):
     args.in_flight = [16]
     args.workflows = args.workflows or 200
     bench_w1(args, failures=10)
+
+
+SHAPES = {
+    "fan-out": ("100 activities", {"activities": 100}),
+    "signals": ("10 signals", {"activities": 0, "signals": 10}),
+    "query": ("a query and a signal", {"activities": 0, "query": True}),
+    "update": ("an update", {"activities": 0, "update": True}),
+    "child": ("a child workflow", {"activities": 0, "child": True}),
+}
+
+
+def bench_shapes(args):
+    """Workflows of other shapes than one activity, 16 in flight."""
+    args.in_flight = [16]
+    for name, (what, flags) in SHAPES.items():
+        print(f"{name}: workflows with {what}", flush=True)
+        few = name == "fan-out"
+        bench_w1(args, per={"perdure": 500 if few else 5000, "temporal": 20 if few else 200},
+                 compare=False, **flags)  # when a message arrives is a race
 
 
 def bench_pending(args):
@@ -234,7 +254,8 @@ def bench_idle(args):
             server.stop()
 
 
-BENCHES = {"w1": bench_w1, "retries": bench_retries, "pending": bench_pending, "idle": bench_idle}
+BENCHES = {"w1": bench_w1, "shapes": bench_shapes, "retries": bench_retries,
+           "pending": bench_pending, "idle": bench_idle}
 
 
 def main():
