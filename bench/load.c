@@ -107,78 +107,59 @@ static int64_t number(const char *flag, const char *text) {
   return v;
 }
 
-static void parse(int argc, char **argv, load_options *o) {
-  static const struct option flags[] = {{"ip", 1, NULL, 'i'},
-                                        {"port", 1, NULL, 'p'},
-                                        {"workflows", 1, NULL, 'n'},
-                                        {"in-flight", 1, NULL, 'c'},
-                                        {"activities", 1, NULL, 'a'},
-                                        {"failures", 1, NULL, 'f'},
-                                        {"pollers", 1, NULL, 'w'},
-                                        {"connections", 1, NULL, 'x'},
-                                        {"queue", 1, NULL, 'q'},
-                                        {"history", 0, NULL, 'h'},
-                                        {"park", 1, NULL, 'k'},
-                                        {"help", 0, NULL, '?'},
-                                        {"signals", 1, NULL, 's'},
-                                        {"query", 0, NULL, 'Q'},
-                                        {"update", 0, NULL, 'U'},
-                                        {"child", 0, NULL, 'C'},
-                                        {NULL, 0, NULL, 0}};
+/* One option: exactly one of the three says where its value goes. */
+typedef struct load_flag {
+  const char *name;
+  int64_t *number;
+  bool *yes;
+  const char **text;
+} load_flag;
+
+static void parse_with(const load_flag *flags, size_t n, int argc, char **argv) {
+  struct option *options = mem_zalloc((n + 1) * sizeof *options);
   int at = 0;
-  for (int c; (c = getopt_long(argc, argv, "", flags, &at)) != -1;) {
-    const char *flag = flags[at].name;
-    switch (c) {
-      case 'i':
-        o->ip = optarg;
-        break;
-      case 'q':
-        o->queue = optarg;
-        break;
-      case 'h':
-        o->show_history = true;
-        break;
-      case 'p':
-        o->port = (int)number(flag, optarg);
-        break;
-      case 'n':
-        o->workflows = number(flag, optarg);
-        break;
-      case 'c':
-        o->in_flight = number(flag, optarg);
-        break;
-      case 'a':
-        o->activities = (int)number(flag, optarg);
-        break;
-      case 'f':
-        o->failures = (int)number(flag, optarg);
-        break;
-      case 's':
-        o->signals = (int)number(flag, optarg);
-        break;
-      case 'Q':
-        o->query = true;
-        break;
-      case 'U':
-        o->update = true;
-        break;
-      case 'C':
-        o->child = true;
-        break;
-      case 'w':
-        o->pollers = (int)number(flag, optarg);
-        break;
-      case 'x':
-        o->connections = (int)MAX(number(flag, optarg), 1);
-        break;
-      case 'k':
-        o->pause_ms = number(flag, optarg);
-        break;
-      default:
-        usage(stderr);
-        exit(2);
+  for (size_t i = 0; i < n; i++)
+    options[i] = (struct option){flags[i].name, !flags[i].yes, NULL, 0};
+  for (int c; (c = getopt_long(argc, argv, "", options, &at)) != -1;) {
+    const load_flag *f = &flags[at];
+    if (c != 0) {
+      usage(stderr);
+      exit(2);
     }
+    if (f->number) *f->number = number(f->name, optarg);
+    if (f->yes) *f->yes = true;
+    if (f->text) *f->text = optarg;
   }
+  mem_free(options);
+}
+
+static void parse(int argc, char **argv, load_options *o) {
+  bool help = false;
+  const load_flag flags[] = {
+      {"help", .yes = &help},
+      {"ip", .text = &o->ip},
+      {"port", .number = &o->port},
+      {"workflows", .number = &o->workflows},
+      {"in-flight", .number = &o->in_flight},
+      {"activities", .number = &o->activities},
+      {"failures", .number = &o->failures},
+      {"signals", .number = &o->signals},
+      {"query", .yes = &o->query},
+      {"update", .yes = &o->update},
+      {"child", .yes = &o->child},
+      {"pollers", .number = &o->pollers},
+      {"connections", .number = &o->connections},
+      {"queue", .text = &o->queue},
+      {"history", .yes = &o->show_history},
+      {"park", .number = &o->pause_ms},
+  };
+  parse_with(flags, ARRAY_LEN(flags), argc, argv);
+  if (help) {
+    usage(stdout);
+    exit(0);
+  }
+  o->connections = MAX(o->connections, 1);
+  if (o->query) o->signals = MAX(o->signals, 1);
 }
 
 static void stop_parking(uv_timer_t *t) {
@@ -191,7 +172,7 @@ static void connect_all(load *l) {
   arena a = ARENA_INIT;
   l->clients = mem_zalloc((size_t)l->opt.connections * sizeof(rpc_client *));
   for (int i = 0; i < l->opt.connections; i++) {
-    err *e = rpc_client_new(&l->loop, l->opt.ip, l->opt.port, NULL, &a, &l->clients[i]);
+    err *e = rpc_client_new(&l->loop, l->opt.ip, (int)l->opt.port, NULL, &a, &l->clients[i]);
     if (e) load_fail("cannot connect", e);
   }
   arena_release(&a);
@@ -208,7 +189,6 @@ int main(int argc, char **argv) {
                          .connections = 2,
                          .queue = "load"};
   parse(argc, argv, &l.opt);
-  if (l.opt.query) l.opt.signals = MAX(l.opt.signals, 1);
   arena names = ARENA_INIT;
   l.queue = span_cstr(l.opt.queue);
   l.sticky_queue = arena_spanf(&names, "%s-sticky-%d", l.opt.queue, (int)getpid());

@@ -16,16 +16,16 @@
 
 typedef struct load_options {
   const char *ip;
-  int port;
+  int64_t port;
   int64_t workflows, in_flight;
-  int activities; /* of each workflow, scheduled together */
-  int failures;   /* of each activity before it succeeds, 1 ms apart */
-  int signals;    /* to each workflow, all at once */
-  bool query;     /* one, before the signals; there is at least one then */
-  bool update;    /* one, waited for */
-  bool child;     /* one, which completes at once */
-  int pollers;    /* of each kind */
-  int connections;
+  int64_t activities; /* of each workflow, scheduled together */
+  int64_t failures;   /* of each activity before it succeeds, 1 ms apart */
+  int64_t signals;    /* to each workflow, all at once */
+  bool query;         /* one, before the signals; there is at least one then */
+  bool update;        /* one, waited for */
+  bool child;         /* one, which completes at once */
+  int64_t pollers;    /* of each kind */
+  int64_t connections;
   const char *queue;
   bool show_history; /* of the first workflow, event types in one line */
   int64_t pause_ms;  /* only park the pollers for so long, start nothing */
