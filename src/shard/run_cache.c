@@ -184,16 +184,15 @@ err *not_found_error(arena *a, const char *what) {
   return e;
 }
 
-static err *not_found(const run_use *u) {
-  arena *a = u->arena;
-  if (!u->run_id.n) {
+err *run_not_found(arena *a, span workflow_id, span run_id) {
+  if (!run_id.n) {
     return not_found_error(
-        a, arena_printf(a, "workflow not found for ID: %.*s", SPAN_ARG(u->workflow_id)));
+        a, arena_printf(a, "workflow not found for ID: %.*s", SPAN_ARG(workflow_id)));
   }
   return not_found_error(
       a,
       arena_printf(a, "workflow execution not found for workflow ID \"%.*s\" and run ID \"%.*s\"",
-                   SPAN_ARG(u->workflow_id), SPAN_ARG(u->run_id)));
+                   SPAN_ARG(workflow_id), SPAN_ARG(run_id)));
 }
 
 err *run_trouble_error(arena *a, const char *trouble) {
@@ -216,7 +215,7 @@ static void use_give(shard *s, run_use *u, shard_run *run) {
   } else if (run->phase != RUN_READY) {
     u->ready(s, u, NULL, run_gone_error(u->arena));
   } else if (!is_asked_for(u, run)) {
-    u->ready(s, u, NULL, not_found(u));
+    u->ready(s, u, NULL, run_not_found(u->arena, u->workflow_id, u->run_id));
   } else {
     int64_t outer = s->suspect; /* one use may lead to another */
     run_touch(s, run);
@@ -238,7 +237,8 @@ static void uses_give(shard *s, shard_run *run, list *uses) {
 static void uses_fail(shard *s, list *uses, const err *e) {
   for (list_node *n = list_pop_front(uses); n; n = list_pop_front(uses)) {
     run_use *u = CONTAINER_OF(n, run_use, node);
-    u->ready(s, u, NULL, e ? err_dup(u->arena, e) : not_found(u));
+    u->ready(s, u, NULL,
+             e ? err_dup(u->arena, e) : run_not_found(u->arena, u->workflow_id, u->run_id));
   }
 }
 
@@ -432,7 +432,7 @@ void run_find(shard *s, run_use *u) {
   } else if (run_id_parse(u->run_id, &u->key)) {
     run_find_key(s, u);
   } else {
-    u->ready(s, u, NULL, not_found(u));
+    u->ready(s, u, NULL, run_not_found(u->arena, u->workflow_id, u->run_id));
   }
 }
 

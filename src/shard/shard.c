@@ -122,7 +122,7 @@ static void host_new_run(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id
   shard *s = ctx;
   char *text = arena_alloc(a, UUID_TEXT_BYTES);
   *ret_run = ++s->last_run_key;
-  run_id_format(*ret_run, &s->env->random, text);
+  run_id_format(*ret_run, now_ns(s), &s->env->random, text);
   *ret_run_id = span_of(text, UUID_TEXT_BYTES);
 }
 

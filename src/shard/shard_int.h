@@ -232,7 +232,7 @@ void check_drained(shard *s);
 
 /* --- run_id.c: the key of a run inside its id --- */
 
-void run_id_format(int64_t key, rng *random, char ret_text[UUID_TEXT_BYTES]);
+void run_id_format(int64_t key, int64_t now_ns, rng *random, char ret_text[UUID_TEXT_BYTES]);
 bool run_id_parse(span text, int64_t *ret_key);
 
 /* --- run_cache.c --- */
@@ -264,6 +264,8 @@ const err *run_gone_error(arena *a);
 err *run_trouble_error(arena *a, const char *trouble);
 /* NOT_FOUND with the detail that clients look for. */
 err *not_found_error(arena *a, const char *what);
+/* No run of these ids; run_id may be empty. */
+err *run_not_found(arena *a, span workflow_id, span run_id);
 
 /* --- commit.c --- */
 

@@ -448,6 +448,34 @@ static void test_a_query_nobody_hears_says_so(void **state) {
   ask_free(asked);
 }
 
+/* {namespace_id, workflow_id "wf", run_id}, as another Temporal server would seal it. */
+static span foreign_token(arena *a, span namespace_id, span run_id) {
+  pb_store_ForeignTaskToken t = {
+      .namespace_id = namespace_id, .workflow_id = SPAN("wf"), .run_id = run_id};
+  return PB_ENCODE(store_ForeignTaskToken, &t, a);
+}
+
+static void test_a_token_of_another_server_names_nothing_here(void **state) {
+  world *w = *state;
+  arena a;
+  arena_init(&a);
+  span ours = shard_namespace(w->shard, SPAN("default"))->record->id;
+  span run_id = SPAN("33fe12c8-be49-41a2-8abd-1765496ede9e");
+  ask *there = complete_activity(w, foreign_token(&a, ours, run_id));
+  assert_int_equal(there->code, ERR_NOT_FOUND);
+  assert_string_equal(there->text,
+                      "workflow execution not found for workflow ID \"wf\" and run ID "
+                      "\"33fe12c8-be49-41a2-8abd-1765496ede9e\"");
+  ask_free(there);
+  ask *bad[] = {complete_activity(w, foreign_token(&a, run_id, run_id)),
+                complete_activity(w, foreign_token(&a, ours, SPAN("x")))};
+  for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    assert_int_equal(bad[i]->code, ERR_INVALID_ARGUMENT);
+    ask_free(bad[i]);
+  }
+  arena_release(&a);
+}
+
 static void test_forged_tokens_are_refused(void **state) {
   world *w = *state;
   ask *bad[] = {complete_workflow(w, SPAN("nonsense")), complete_activity(w, SPAN("nonsense")),
@@ -549,6 +577,7 @@ int main(void) {
       TEST(test_a_query_goes_to_a_worker_on_its_own),
       TEST(test_a_query_rides_the_next_task),
       TEST(test_a_query_nobody_hears_says_so),
+      TEST(test_a_token_of_another_server_names_nothing_here),
       TEST(test_forged_tokens_are_refused),
       TEST(test_runs_over_the_budget_leave_memory_and_come_back),
       TEST(test_shutting_down_a_worker_ends_its_polls),

@@ -125,15 +125,15 @@ static void test_keys_are_stored_and_read(void **state) {
   token_keys_release(&read);
 }
 
-static void test_a_run_id_carries_its_key(void **state) {
+static void test_a_run_id_carries_its_time_and_its_key(void **state) {
   rng r;
   rng_seed(&r, 1);
   const int64_t keys[] = {1, 2, 3, 1 << 20, INT64_C(1) << 42, RUN_KEY_MAX};
   for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
     char text[UUID_TEXT_BYTES];
     int64_t key = 0;
-    run_id_format(keys[i], &r, text);
-    assert_int_equal(text[14], '4');
+    run_id_format(keys[i], INT64_C(0x19a0b1c2d3e) * NS_PER_MS, &r, text);
+    assert_memory_equal(text, "019a0b1c-2d3e-7", 15);
     assert_non_null(strchr("89ab", text[19]));
     assert_true(run_id_parse(span_of(text, sizeof text), &key));
     assert_int_equal(key, keys[i]);
@@ -144,8 +144,8 @@ static void test_run_ids_of_one_key_differ(void **state) {
   rng r;
   rng_seed(&r, 1);
   char a[UUID_TEXT_BYTES], b[UUID_TEXT_BYTES];
-  run_id_format(7, &r, a);
-  run_id_format(7, &r, b);
+  run_id_format(7, 0, &r, a);
+  run_id_format(7, 0, &r, b);
   assert_memory_not_equal(a, b, sizeof a);
 }
 
@@ -160,7 +160,7 @@ int main(void) {
       TEST(test_old_keys_still_verify),
       TEST(test_keys_grow_old_and_a_bounded_number_is_kept),
       TEST(test_keys_are_stored_and_read),
-      TEST(test_a_run_id_carries_its_key),
+      TEST(test_a_run_id_carries_its_time_and_its_key),
       TEST(test_run_ids_of_one_key_differ),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,19 @@ static err *wrong_kind(arena *a, token_kind kind) {
                                   "workflow is completed");
 }
 
+/* A token we did not sign is never acted on. One that another Temporal server made names a
+ * workflow, and who holds it (an asynchronous completion after a move, say) hears that it is not
+ * here. */
+static err *not_ours(shard *s, arena *a, span token) {
+  pb_store_ForeignTaskToken *t;
+  int64_t key = 0;
+  bool names_a_workflow = !PB_DECODE(store_ForeignTaskToken, token, a, &t) && t->workflow_id.n &&
+                          shard_namespace_by_id(s, t->namespace_id) &&
+                          (!t->run_id.n || run_id_parse(t->run_id, &key));
+  if (names_a_workflow) return run_not_found(a, t->workflow_id, t->run_id);
+  return ERR(a, INVALID_ARGUMENT, "Error deserializing task token.");
+}
+
 err *open_task(shard *s, shard_op *op, token_kind kind, span token,
                pb_store_TaskToken **ret_token) {
   static const token_kind kinds[] = {TOKEN_WORKFLOW_TASK, TOKEN_ACTIVITY_TASK, TOKEN_QUERY_TASK};
@@ -34,9 +47,7 @@ err *open_task(shard *s, shard_op *op, token_kind kind, span token,
   for (size_t i = 0; i < ARRAY_LEN(kinds) && !found; i++) {
     if (token_open(&s->tokens, kinds[i], token, &ns, &body)) found = kinds[i];
   }
-  if (!found || PB_DECODE(store_TaskToken, body, a, ret_token)) {
-    return ERR(a, INVALID_ARGUMENT, "Error deserializing task token.");
-  }
+  if (!found || PB_DECODE(store_TaskToken, body, a, ret_token)) return not_ours(s, a, token);
   if (op->ns && op->ns != ns) {
     return ERR(a, INVALID_ARGUMENT, "Operation requested with a token from a different namespace.");
   }

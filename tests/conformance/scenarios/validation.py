@@ -277,6 +277,29 @@ def validate_activity_answers(t):
         t.does(f"{name} of a bad run", name, workflow_id=t.wid, activity_id="a", run_id="nonsense")
 
 
+def token_of_another_server(namespace_id, workflow_id, run_id):
+    """A task token in the form that Temporal servers before 2026 give out."""
+    texts = enumerate((namespace_id, workflow_id, run_id), start=1)
+    named = b"".join(bytes((n << 3 | 2, len(x))) + x.encode() for n, x in texts)
+    return named + b"\x20\x05\x28\x01"
+
+
+@scenario()
+def validate_token_of_another_server(t):
+    """A task token that names a workflow which is not here: NOT_FOUND, so that clients give up."""
+    where = t.call("DescribeNamespace").namespace_info.id
+    unknown = "33fe12c8-be49-41a2-8abd-1765496ede9e"
+    tokens = {
+        "another workflow": token_of_another_server(where, f"{t.wid}-no", unknown),
+        "no run": token_of_another_server(where, f"{t.wid}-no", ""),
+    }
+    for name in ("RespondActivityTaskCompleted", "RespondActivityTaskFailed",
+                 "RespondActivityTaskCanceled", "RecordActivityTaskHeartbeat",
+                 "RespondWorkflowTaskCompleted", "RespondWorkflowTaskFailed"):
+        for label, token in tokens.items():
+            t.does(f"{name} of {label}", name, task_token=token)
+
+
 @scenario()
 def validate_task_of_wrong_kind(t):
     """Tokens of a workflow task used for an activity."""
