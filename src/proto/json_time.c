@@ -1,33 +1,10 @@
+#include "base/civil.h"
 #include "proto/json_text.h"
 
 #define TIMESTAMP_LEAST INT64_C(-62135596800) /* 0001-01-01T00:00:00Z */
 #define TIMESTAMP_MOST INT64_C(253402300799)  /* 9999-12-31T23:59:59Z */
 #define DURATION_MOST INT64_C(315576000000)   /* 10,000 years */
-enum { DAY_SECONDS = 86400, NANOS = 1000000000 };
-
-/* Days since 1970-01-01 of a date of the proleptic Gregorian calendar. Years are counted from
- * March, so that the leap day is a year's last. */
-static int64_t days_of(int64_t year, int month, int day) {
-  year -= month <= 2;
-  int64_t era = year / 400; /* years here are never negative */
-  int64_t year_of_era = year - era * 400;
-  int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return era * 146097 + day_of_era - 719468;
-}
-
-static void date_of(int64_t days, int *ret_year, int *ret_month, int *ret_day) {
-  days += 719468;
-  int64_t era = days / 146097;
-  int64_t day_of_era = days - era * 146097;
-  int64_t year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  int64_t from_march = (5 * day_of_year + 2) / 153;
-  *ret_day = (int)(day_of_year - (153 * from_march + 2) / 5 + 1);
-  *ret_month = (int)(from_march < 10 ? from_march + 3 : from_march - 9);
-  *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
-}
+enum { NANOS = 1000000000 };
 
 /* ".5" as 3, 6 or 9 digits; nothing for 0. */
 static void put_fraction(buf *out, int32_t nanos) {
@@ -49,9 +26,8 @@ const char *json_put_timestamp(buf *out, int64_t seconds, int32_t nanos) {
     rest += DAY_SECONDS;
     days--;
   }
-  int year, month, day;
-  date_of(days, &year, &month, &day);
-  buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, (int)(rest / 3600),
+  civil_date d = civil_of_days(days);
+  buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d", (int)d.year, d.month, d.day, (int)(rest / 3600),
            (int)(rest / 60 % 60), (int)(rest % 60));
   put_fraction(out, nanos);
   buf_addb(out, 'Z');
@@ -91,10 +67,8 @@ static bool get_fraction(span s, size_t *at, int32_t *ret_nanos) {
 }
 
 static bool valid_date(int year, int month, int day) {
-  static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   if (year < 1 || month < 1 || month > 12 || day < 1) return false;
-  bool leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-  return day <= days[month - 1] + leap;
+  return day <= civil_month_days(year, month);
 }
 
 static bool get_offset(span s, size_t *at, int64_t *ret_seconds) {
@@ -125,7 +99,7 @@ const char *json_get_timestamp(span s, int64_t *ret_seconds, int32_t *ret_nanos)
   if (!get_fraction(s, &at, ret_nanos) || !get_offset(s, &at, &offset) || at != s.n) {
     return malformed;
   }
-  int64_t seconds = days_of(part[0], part[1], part[2]) * DAY_SECONDS + part[3] * 3600 +
+  int64_t seconds = civil_days(part[0], part[1], part[2]) * DAY_SECONDS + part[3] * 3600 +
                     part[4] * 60 + part[5] - offset;
   if (seconds < TIMESTAMP_LEAST || seconds > TIMESTAMP_MOST) return "a timestamp out of range";
   *ret_seconds = seconds;

@@ -26,6 +26,14 @@ static inline pb_Timestamp *pb_time_or_null(arena *a, int64_t ns) {
   return ns ? pb_time_new(a, ns) : NULL;
 }
 
+/* Times that an int64_t cannot hold become the earliest or latest that it can. */
+static inline int64_t pb_time_ns(const pb_Timestamp *t) {
+  if (!t) return 0;
+  if (t->seconds >= INT64_MAX / NS_PER_SEC) return INT64_MAX;
+  if (t->seconds <= INT64_MIN / NS_PER_SEC) return INT64_MIN;
+  return t->seconds * NS_PER_SEC + t->nanos;
+}
+
 static inline pb_Duration *pb_duration_new(arena *a, int64_t ns) {
   pb_Duration *d = pb_new(a, Duration);
   d->seconds = ns / NS_PER_SEC;
