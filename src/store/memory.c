@@ -11,10 +11,11 @@ typedef struct memory_op {
   list_node node;      /* in memory_store.ops */
   memory_store *store; /* NULL: closed, only the memory is left to free */
   uint32_t turns;      /* to wait before the next thing happens */
-  enum { OP_WRITE_TOGETHER, OP_WRITE_ALONE, OP_LOAD, OP_DONE } next;
+  enum { OP_WRITE_TOGETHER, OP_WRITE_ALONE, OP_LOAD, OP_QUERY, OP_DONE } next;
   store_batch *batch;
   store_step *step; /* OP_WRITE_ALONE: the one to write */
   store_load *load;
+  store_query *query;
 } memory_op;
 
 struct memory_store {
@@ -128,6 +129,22 @@ static void run_load(memory_store *s, memory_op *op) {
   disk_load(s->options.disk, l);
 }
 
+static void run_query(memory_store *s, memory_op *op) {
+  store_query *q = op->query;
+  op->next = OP_DONE;
+  s->counts.queries++;
+  if (chance(s, s->options.fail_loads_per_1000)) {
+    q->error = ERR(&q->arena, UNAVAILABLE, "the disk of the simulation cannot be read");
+    return;
+  }
+  disk_query(s->options.disk, q);
+}
+
+static env_task *task_of(memory_op *op) {
+  if (op->batch) return &op->batch->task;
+  return op->load ? &op->load->task : &op->query->task;
+}
+
 /* Lets the op's next thing happen; false when it was the last. */
 static bool advance(memory_store *s, memory_op *op) {
   switch (op->next) {
@@ -140,8 +157,11 @@ static bool advance(memory_store *s, memory_op *op) {
     case OP_LOAD:
       run_load(s, op);
       return true;
+    case OP_QUERY:
+      run_query(s, op);
+      return true;
     case OP_DONE:
-      s->base.env->post(s->base.env, op->batch ? &op->batch->task : &op->load->task);
+      s->base.env->post(s->base.env, task_of(op));
       return false;
   }
   PANIC("unknown state of an operation: %d", (int)op->next);
@@ -195,6 +215,13 @@ static void memory_load(store *base, store_load *l) {
   op->next = OP_LOAD;
 }
 
+static void memory_query(store *base, store_query *q) {
+  store_query_begin(q);
+  memory_op *op = start_op(self(base));
+  op->query = q;
+  op->next = OP_QUERY;
+}
+
 static void memory_stats(store *base, store_stats *ret_stats) { *ret_stats = self(base)->counts; }
 
 static void memory_close(store *base) {
@@ -214,6 +241,7 @@ store *store_memory_open(const store_memory_options *o, env *e) {
   s->base = (store){.env = e,
                     .commit = memory_commit,
                     .load = memory_load,
+                    .query = memory_query,
                     .stats = memory_stats,
                     .close = memory_close,
                     .last_run_key = o->disk->last_run_key,

@@ -2,22 +2,6 @@
 
 #include "base/mem.h"
 
-typedef enum disk_table {
-  TABLE_RUN,
-  TABLE_ITEM,
-  TABLE_HISTORY,
-  TABLE_CURRENT,
-  TABLE_ATTEMPT,
-  TABLE_NAMED,
-} disk_table;
-
-typedef struct disk_row {
-  ordered_node by_key, by_due, by_queue;
-  disk_table table;
-  store_row r; /* text and blobs are its own */
-  uint8_t text[];
-} disk_row;
-
 #define BY(index, n) CONTAINER_OF(n, disk_row, index)
 
 static int order(int64_t a, int64_t b) { return (a > b) - (a < b); }
@@ -77,6 +61,7 @@ static disk_row *make_row(disk_table table, const store_row *from) {
   r->r.name = table == TABLE_NAMED ? span_of(r->text, text.n) : SPAN_NONE;
   if (r->r.info) (void)bytes_ref(r->r.info);
   if (r->r.blob) (void)bytes_ref(r->r.blob);
+  if (from->visible) r->r.visible = visible_copy(from->visible, &r->arena);
   return r;
 }
 
@@ -84,6 +69,7 @@ static void free_row(disk_row *r) {
   if (!r) return;
   bytes_unref(r->r.info);
   bytes_unref(r->r.blob);
+  arena_release(&r->arena);
   mem_free(r);
 }
 
@@ -139,7 +125,8 @@ static void delete_rows(store_memory_disk *d, disk_table table, int64_t run, dis
 }
 
 static void delete_run(store_memory_disk *d, int64_t run, disk_log *log) {
-  static const disk_table tables[] = {TABLE_ITEM, TABLE_HISTORY, TABLE_ATTEMPT, TABLE_RUN};
+  static const disk_table tables[] = {TABLE_ITEM, TABLE_HISTORY, TABLE_ATTEMPT, TABLE_VISIBLE,
+                                      TABLE_RUN};
   disk_row *r = find_row(d, TABLE_RUN, &(store_row){.run = run});
   disk_row *current = r ? find_row(d, TABLE_CURRENT, &r->r) : NULL;
   if (current && current->r.run == run) change(d, log, current, NULL);
@@ -204,6 +191,9 @@ static const char *write_row(store_memory_disk *d, const store_row *r, disk_log 
       break;
     case ROW_NAMED_DELETE:
       drop(d, TABLE_NAMED, r, log);
+      break;
+    case ROW_VISIBLE_PUT:
+      put(d, TABLE_VISIBLE, &by_id, log);
       break;
     case ROW_CURRENT_PUT:
       break; /* done before the step's other rows */
@@ -384,6 +374,23 @@ void disk_load(store_memory_disk *d, store_load *l) {
       load_named(d, l);
       break;
   }
+}
+
+/* --- for queries --- */
+
+const disk_row *disk_first(const store_memory_disk *d, disk_table table) {
+  disk_row p = probe(table, &(store_row){.attempt = INT32_MIN});
+  ordered_node *n = ordered_from(&d->rows, &p.by_key);
+  return n && BY(by_key, n)->table == table ? BY(by_key, n) : NULL;
+}
+
+const disk_row *disk_next(const disk_row *r) {
+  ordered_node *n = ordered_next(&r->by_key);
+  return n && BY(by_key, n)->table == r->table ? BY(by_key, n) : NULL;
+}
+
+const disk_row *disk_run(const store_memory_disk *d, int64_t run) {
+  return find_row(d, TABLE_RUN, &(store_row){.run = run});
 }
 
 /* --- the disk --- */

@@ -5,6 +5,24 @@
 #include "store/memory.h"
 #include "store/ordered.h"
 
+typedef enum disk_table {
+  TABLE_RUN,
+  TABLE_ITEM,
+  TABLE_HISTORY,
+  TABLE_CURRENT,
+  TABLE_ATTEMPT,
+  TABLE_NAMED,
+  TABLE_VISIBLE,
+} disk_table;
+
+typedef struct disk_row {
+  ordered_node by_key, by_due, by_queue;
+  disk_table table;
+  store_row r; /* text, blobs and the record of lists are its own */
+  arena arena; /* holds the record of lists */
+  uint8_t text[];
+} disk_row;
+
 /* Rows are never changed: a change removes one and adds another, so that it can be undone. */
 typedef struct disk_change {
   struct disk_change *before;
@@ -32,5 +50,13 @@ void disk_undo(store_memory_disk *d, disk_log *log);
 void disk_keep(disk_log *log);
 
 void disk_load(store_memory_disk *d, store_load *l);
+const disk_row *disk_first(const store_memory_disk *d, disk_table table);
+const disk_row *disk_next(const disk_row *r); /* of the same table */
+const disk_row *disk_run(const store_memory_disk *d, int64_t run);
+
+/* --- memory_query.c --- */
+
+store_visible *visible_copy(const store_visible *v, arena *a);
+void disk_query(const store_memory_disk *d, store_query *q);
 
 #endif

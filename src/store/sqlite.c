@@ -11,6 +11,7 @@ enum {
   IDLE_CHECKPOINT_PAGES = 64, /* not worth a sync with fewer, until the pause is long */
   SHORT_PAUSE_MS = 5,
   LONG_PAUSE_MS = 1000,
+  WAL_PAUSE_MS = 200,
 };
 #define WAL_CAP_BYTES (UINT64_C(256) << 20)
 
@@ -19,19 +20,23 @@ typedef struct sqlite_store {
   sqlite_file file;
   sqlite_writer writer;
   sqlite_reader reader;
+  sqlite_querier querier;
   bool inline_io;
   uint32_t checkpoint_pages;
   uint64_t wal_cap_bytes;
 
-  pthread_t writer_thread, reader_thread;
-  /* Held by the reader during a load; the writer takes it to empty the WAL. */
-  pthread_mutex_t reading;
+  pthread_t writer_thread, reader_thread, query_thread;
+  /* Held by the reader during a load and by the querier during a query; the writer takes both to
+   * empty the WAL, but waits only for loads, which are short. */
+  pthread_mutex_t reading, querying;
 
   pthread_mutex_t mu; /* of what follows */
-  pthread_cond_t writer_wake, reader_wake;
+  pthread_cond_t writer_wake, reader_wake, query_wake;
   store_batch *batch; /* to be written */
   int64_t batch_since_ns;
-  list loads; /* of store_load.task.node */
+  list loads;     /* of store_load.task.node */
+  list queries;   /* of store_query.task.node */
+  bool wal_waits; /* for a pause between queries, to be emptied */
   bool closing;
   store_stats counts; /* as of the last commit, checkpoint or load */
 } sqlite_store;
@@ -79,14 +84,28 @@ static void write_batch(sqlite_store *s, store_batch *b, int64_t since_ns) {
   s->base.env->post(s->base.env, &b->task);
 }
 
+static void set_wal_waits(sqlite_store *s, bool waits) {
+  (void)pthread_mutex_lock(&s->mu);
+  s->wal_waits = waits;
+  (void)pthread_mutex_unlock(&s->mu);
+  if (!waits) (void)pthread_cond_signal(&s->query_wake);
+}
+
+/* Some reader was always in the way of starting the WAL anew. Commits must not wait for a query:
+ * while one is under way, the next one is asked to leave a pause for another try. */
+static void empty_wal(sqlite_store *s) {
+  bool busy = pthread_mutex_trylock(&s->querying) != 0;
+  set_wal_waits(s, busy);
+  if (busy) return;
+  (void)pthread_mutex_lock(&s->reading);
+  sqlite_writer_truncate_wal(&s->writer);
+  (void)pthread_mutex_unlock(&s->reading);
+  (void)pthread_mutex_unlock(&s->querying);
+}
+
 static void checkpoint(sqlite_store *s) {
   sqlite_writer_checkpoint(&s->writer);
-  if (wal_bytes(s) > s->wal_cap_bytes) {
-    /* Some reader was always in the way of starting the WAL anew. */
-    (void)pthread_mutex_lock(&s->reading);
-    sqlite_writer_truncate_wal(&s->writer);
-    (void)pthread_mutex_unlock(&s->reading);
-  }
+  if (wal_bytes(s) > s->wal_cap_bytes) empty_wal(s);
   publish_counts(s, 0);
 }
 
@@ -201,6 +220,61 @@ static void sqlite_load(store *base, store_load *l) {
   (void)pthread_cond_signal(&s->reader_wake);
 }
 
+/* --- the querier --- */
+
+static void run_query(sqlite_store *s, store_query *q) {
+  (void)pthread_mutex_lock(&s->querying);
+  sqlite_querier_run(&s->querier, q);
+  (void)pthread_mutex_unlock(&s->querying);
+  (void)pthread_mutex_lock(&s->mu);
+  s->counts.queries++;
+  (void)pthread_mutex_unlock(&s->mu);
+  s->base.env->post(s->base.env, &q->task);
+}
+
+/* Leaves the writer time to empty the WAL. Holds s->mu. */
+static void pause_queries(sqlite_store *s) {
+  int64_t until = monotonic_ns() + WAL_PAUSE_MS * NS_PER_MS;
+  struct timespec ts = {.tv_sec = until / NS_PER_SEC, .tv_nsec = until % NS_PER_SEC};
+  int rc = 0;
+  while (s->wal_waits && !s->closing && rc == 0) {
+    rc = pthread_cond_timedwait(&s->query_wake, &s->mu, &ts);
+  }
+  s->wal_waits = false;
+}
+
+static void *query_main(void *arg) {
+  sqlite_store *s = arg;
+  (void)pthread_mutex_lock(&s->mu);
+  for (;;) {
+    while (list_empty(&s->queries) && !s->closing) {
+      (void)pthread_cond_wait(&s->query_wake, &s->mu);
+    }
+    pause_queries(s);
+    list_node *n = list_pop_front(&s->queries);
+    if (!n) break;
+    (void)pthread_mutex_unlock(&s->mu);
+    run_query(s, CONTAINER_OF(n, store_query, task.node));
+    (void)pthread_mutex_lock(&s->mu);
+  }
+  (void)pthread_mutex_unlock(&s->mu);
+  return NULL;
+}
+
+static void sqlite_query(store *base, store_query *q) {
+  sqlite_store *s = self(base);
+  store_query_begin(q);
+  if (s->inline_io) {
+    run_query(s, q);
+    return;
+  }
+  (void)pthread_mutex_lock(&s->mu);
+  ASSERT(!s->closing);
+  list_push_back(&s->queries, &q->task.node);
+  (void)pthread_mutex_unlock(&s->mu);
+  (void)pthread_cond_signal(&s->query_wake);
+}
+
 /* --- the whole --- */
 
 static void sqlite_stats(store *base, store_stats *ret_stats) {
@@ -212,13 +286,16 @@ static void sqlite_stats(store *base, store_stats *ret_stats) {
 }
 
 static void release(sqlite_store *s) {
+  sqlite_querier_release(&s->querier);
   sqlite_reader_release(&s->reader);
   sqlite_writer_release(&s->writer); /* the last connection checkpoints and removes the WAL */
   sqlite_file_close(&s->file);
+  (void)pthread_cond_destroy(&s->query_wake);
   (void)pthread_cond_destroy(&s->reader_wake);
   (void)pthread_cond_destroy(&s->writer_wake);
   (void)pthread_mutex_destroy(&s->mu);
   (void)pthread_mutex_destroy(&s->reading);
+  (void)pthread_mutex_destroy(&s->querying);
   mem_free(s);
 }
 
@@ -229,9 +306,11 @@ static void sqlite_close(store *base) {
     s->closing = true;
     (void)pthread_cond_broadcast(&s->writer_wake);
     (void)pthread_cond_broadcast(&s->reader_wake);
+    (void)pthread_cond_broadcast(&s->query_wake);
     (void)pthread_mutex_unlock(&s->mu);
     (void)pthread_join(s->writer_thread, NULL);
     (void)pthread_join(s->reader_thread, NULL);
+    (void)pthread_join(s->query_thread, NULL);
   }
   release(s);
 }
@@ -241,16 +320,18 @@ static void init_locks(sqlite_store *s) {
   (void)pthread_condattr_init(&attr);
   (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   (void)pthread_cond_init(&s->writer_wake, &attr);
+  (void)pthread_cond_init(&s->query_wake, &attr);
   (void)pthread_cond_init(&s->reader_wake, NULL);
   (void)pthread_condattr_destroy(&attr);
   (void)pthread_mutex_init(&s->mu, NULL);
   (void)pthread_mutex_init(&s->reading, NULL);
+  (void)pthread_mutex_init(&s->querying, NULL);
 }
 
 static err *start(sqlite_store *s, const store_sqlite_options *o, arena *a) {
   TRY(sqlite_file_open(&s->file, o, a));
   TRY(sqlite_file_connect(&s->file, o, s->base.env->now_ns(s->base.env), &s->writer, &s->reader,
-                          a));
+                          &s->querier, a));
   TRY(sqlite_get_int(s->writer.db, s->file.path,
                      "SELECT max((SELECT coalesce(max(run), 0) FROM run),"
                      " (SELECT deleted_run FROM high_water))",
@@ -261,6 +342,8 @@ static err *start(sqlite_store *s, const store_sqlite_options *o, arena *a) {
   int rc = pthread_create(&s->writer_thread, NULL, writer_main, s);
   ASSERT(rc == 0);
   rc = pthread_create(&s->reader_thread, NULL, reader_main, s);
+  ASSERT(rc == 0);
+  rc = pthread_create(&s->query_thread, NULL, query_main, s);
   ASSERT(rc == 0);
   return NULL;
 }
@@ -296,12 +379,14 @@ err *store_sqlite_open(const store_sqlite_options *o, env *e, arena *a, store **
   s->base = (store){.env = e,
                     .commit = sqlite_commit,
                     .load = sqlite_load,
+                    .query = sqlite_query,
                     .stats = sqlite_stats,
                     .close = sqlite_close};
   s->inline_io = o->inline_io;
   s->checkpoint_pages = o->checkpoint_pages ? o->checkpoint_pages : CHECKPOINT_PAGES;
   s->wal_cap_bytes = o->wal_cap_bytes ? o->wal_cap_bytes : WAL_CAP_BYTES;
   list_init(&s->loads);
+  list_init(&s->queries);
   init_locks(s);
   err *failure = start(s, o, a);
   if (failure) {

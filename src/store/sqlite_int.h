@@ -5,6 +5,8 @@
  *   sqlite_schema.c  tables and migrations
  *   sqlite_write.c   batches and checkpoints
  *   sqlite_read.c    loads
+ *   sqlite_visible.c what lists see, as it is written
+ *   sqlite_query.c   lists
  *   sqlite_vfs.c     SQLite's door to the disk: counts syncs, and dies of one that fails
  */
 #ifndef PERDURE_STORE_SQLITE_INT_H
@@ -20,6 +22,12 @@ enum {
   SQLITE_STORE_PAGE_BYTES = 4096,
   SQLITE_STORE_SEQ_RESERVE = 65536, /* seqs that one write of high_water covers */
 };
+
+/* The current run of a workflow id: its newest, if it is not hidden. */
+#define SQLITE_CURRENT_RUN(ns, workflow_id)                             \
+  "SELECT run FROM workflow WHERE run = (SELECT max(run) FROM workflow" \
+  " WHERE ns = " ns " AND workflow_id = " workflow_id ") AND ns = " ns  \
+  " AND workflow_id = " workflow_id " AND NOT hidden"
 
 /* --- sqlite_vfs.c --- */
 
@@ -50,7 +58,8 @@ typedef enum sqlite_write_stmt {
   W_RUN_INSERT,
   W_RUN_UPDATE,
   W_RUN_DELETE,
-  W_RUN_DELETE_CURRENT,
+  W_RUN_HIDE_OLDER,
+  W_RUN_DELETE_NAME,
   W_RUN_DELETE_ITEMS,
   W_RUN_DELETE_HISTORY,
   W_RUN_DELETE_ATTEMPTS,
@@ -66,14 +75,30 @@ typedef enum sqlite_write_stmt {
   W_ATTEMPT_DELETE,
   W_NAMED_PUT,
   W_NAMED_DELETE,
+  W_VISIBLE_ADD,
+  W_VISIBLE_CLOSE,
+  W_VISIBLE_GET,
+  W_VISIBLE_DELETE,
+  W_VISIBLE_COUNT,
+  W_ATTRIBUTE_ADD,
+  W_ATTRIBUTE_DELETE,
   W_COUNT,
 } sqlite_write_stmt;
+
+/* How much a number of records changes with the transaction under way. */
+typedef struct sqlite_count {
+  int64_t ns;
+  int32_t status;
+  int64_t by;
+} sqlite_count;
 
 typedef struct sqlite_writer {
   const char *path;
   sqlite3 *db;
   sqlite3_stmt *st[W_COUNT];
   arena scratch;        /* of the batch at hand */
+  sqlite_count *counts; /* of the transaction under way */
+  size_t n_counts, cap_counts;
   int64_t seq_reserved; /* high_water.seq, committed */
   int64_t batch_seq;    /* largest seq of the transaction under way */
   uint32_t wal_pages;   /* in the WAL after the last commit */
@@ -90,6 +115,15 @@ void sqlite_writer_apply(sqlite_writer *w, store_batch *b);
 void sqlite_writer_checkpoint(sqlite_writer *w);
 /* The same, and empties the WAL. No reader may be in a transaction. */
 void sqlite_writer_truncate_wal(sqlite_writer *w);
+
+/* --- sqlite_visible.c --- */
+
+void sqlite_bind_value(sqlite3_stmt *st, int at, const store_value *v);
+/* These return SQLite's codes. The counts of a transaction begin with it and are written last. */
+int sqlite_visible_put(sqlite_writer *w, const store_row *r);
+int sqlite_visible_delete(sqlite_writer *w, int64_t run);
+void sqlite_counts_begin(sqlite_writer *w);
+int sqlite_counts_write(sqlite_writer *w);
 
 /* --- sqlite_read.c --- */
 
@@ -121,6 +155,20 @@ void sqlite_reader_release(sqlite_reader *r);
 /* Fills in the results, or l->error. */
 void sqlite_reader_load(sqlite_reader *r, store_load *l);
 
+/* --- sqlite_query.c --- */
+
+typedef struct sqlite_querier {
+  const char *path;
+  sqlite3 *db;
+  int64_t until_ns; /* of the query at hand, monotonic; INT64_MAX: no deadline */
+} sqlite_querier;
+
+/* Functions that queries use. */
+MUST_USE err *sqlite_querier_prepare(sqlite_querier *q, arena *a);
+void sqlite_querier_release(sqlite_querier *q);
+/* Fills in the results, or s->error. */
+void sqlite_querier_run(sqlite_querier *q, store_query *s);
+
 /* --- sqlite_schema.c --- */
 
 /* A new, empty file gets the schema; an older one is migrated; anything else is an error. */
@@ -141,7 +189,7 @@ typedef struct sqlite_file {
 MUST_USE err *sqlite_file_open(sqlite_file *f, const store_sqlite_options *o, arena *a);
 /* Opens the connections: the writer first, since it recovers. */
 MUST_USE err *sqlite_file_connect(sqlite_file *f, const store_sqlite_options *o, int64_t now_ns,
-                                  sqlite_writer *w, sqlite_reader *r, arena *a);
+                                  sqlite_writer *w, sqlite_reader *r, sqlite_querier *q, arena *a);
 void sqlite_file_close(sqlite_file *f);
 
 /* --- shared --- */

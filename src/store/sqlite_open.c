@@ -315,19 +315,25 @@ static err *prepare_file(sqlite_file *f, sqlite3 *db, bool sync_off, int64_t now
   return sqlite_schema_migrate(db, f->path, now_ns, a);
 }
 
+/* A connection that only reads, with its side files open while they have names. */
+static err *connect_reader(sqlite_file *f, int64_t cache_bytes, sqlite3 **ret_db, arena *a) {
+  int64_t ignored;
+  TRY(connect_one(f, cache_bytes, ret_db, a));
+  TRY(sqlite_exec(*ret_db, f->path, "PRAGMA query_only = ON", a));
+  return sqlite_get_int(*ret_db, f->path, "SELECT count(*) FROM high_water", &ignored, a);
+}
+
 err *sqlite_file_connect(sqlite_file *f, const store_sqlite_options *o, int64_t now_ns,
-                         sqlite_writer *w, sqlite_reader *r, arena *a) {
+                         sqlite_writer *w, sqlite_reader *r, sqlite_querier *q, arena *a) {
   int64_t cache_bytes = o->cache_bytes ? (int64_t)o->cache_bytes : 4 << 20;
-  w->path = r->path = f->path;
+  w->path = r->path = q->path = f->path;
   TRY(connect_one(f, cache_bytes, &w->db, a));
   TRY(prepare_file(f, w->db, o->sync_off || f->private_file, now_ns, a));
   TRY(sqlite_writer_prepare(w, a));
-  TRY(connect_one(f, cache_bytes / 4, &r->db, a));
-  TRY(sqlite_exec(r->db, f->path, "PRAGMA query_only = ON", a));
+  TRY(connect_reader(f, cache_bytes / 4, &r->db, a));
   TRY(sqlite_reader_prepare(r, a));
-  /* Opens the reader's side files while they have names. */
-  int64_t ignored;
-  TRY(sqlite_get_int(r->db, f->path, "SELECT count(*) FROM high_water", &ignored, a));
+  TRY(connect_reader(f, cache_bytes / 4, &q->db, a));
+  TRY(sqlite_querier_prepare(q, a));
   if (f->private_file) forget_names(f);
   return NULL;
 }

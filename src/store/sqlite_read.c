@@ -11,7 +11,7 @@ static const char *const read_sql[R_COUNT] = {
     [R_ITEMS] =
         "SELECT key, kind, due_ns, queue, priority, seq, blob FROM item"
         " WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
-    [R_CURRENT] = "SELECT run FROM current WHERE ns = ?1 AND workflow_id = ?2",
+    [R_CURRENT] = SQLITE_CURRENT_RUN("?1", "?2"),
     [R_HISTORY] =
         "SELECT key, blob FROM history WHERE key >= coalesce((SELECT max(key) FROM history"
         " WHERE key BETWEEN ?1 AND ?2), ?2) AND key < ?3 ORDER BY key",

@@ -30,6 +30,36 @@ static const char *const migrations[] = {
     "CREATE TABLE high_water("
     "  id INTEGER PRIMARY KEY, deleted_run INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;"
     "INSERT INTO high_water VALUES(1, 0, 0);",
+
+    /* Lists. `ended` is the largest integer while a run is open, so that one index gives the order
+     * of lists; it is per status, and lists of several are merged from it. An attribute is numbered
+     * id * 2, and one more in a run that has a division. */
+    "CREATE TABLE visible("
+    "  run INTEGER PRIMARY KEY, ns INTEGER NOT NULL, status INTEGER NOT NULL,"
+    "  ended INTEGER NOT NULL, started INTEGER NOT NULL, execution INTEGER NOT NULL,"
+    "  workflow_id TEXT NOT NULL, run_id TEXT NOT NULL, type TEXT NOT NULL, queue TEXT NOT NULL,"
+    "  parent_workflow_id TEXT, parent_run_id TEXT, root_workflow_id TEXT, root_run_id TEXT,"
+    "  division TEXT, events INTEGER, history_bytes INTEGER, transitions INTEGER,"
+    "  attributes BLOB) STRICT;"
+    "CREATE INDEX visible_order ON visible(ns, status, ended, started) WHERE division IS NULL;"
+    "CREATE INDEX visible_divided ON visible(ns, status, ended, started)"
+    "  WHERE division IS NOT NULL;"
+    "CREATE TABLE attribute("
+    "  attribute INTEGER NOT NULL, value ANY NOT NULL, ended INTEGER NOT NULL,"
+    "  started INTEGER NOT NULL, run INTEGER NOT NULL, status INTEGER NOT NULL,"
+    "  PRIMARY KEY(attribute, value, ended, started, run)) STRICT, WITHOUT ROWID;"
+    /* Every run of a workflow id; the newest is the current one, unless it is hidden as all are
+     * since the current one was deleted. */
+    "CREATE TABLE workflow("
+    "  ns INTEGER NOT NULL, workflow_id TEXT NOT NULL, run INTEGER NOT NULL,"
+    "  hidden INTEGER NOT NULL, PRIMARY KEY(ns, workflow_id, run)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO workflow SELECT r.ns, r.workflow_id, r.run,"
+    "  NOT EXISTS(SELECT 1 FROM current c WHERE c.ns = r.ns AND c.workflow_id = r.workflow_id)"
+    "  FROM run r;"
+    "DROP TABLE current;"
+    "CREATE TABLE visible_count("
+    "  ns INTEGER NOT NULL, status INTEGER NOT NULL, n INTEGER NOT NULL,"
+    "  PRIMARY KEY(ns, status)) STRICT, WITHOUT ROWID;",
 };
 
 int store_sqlite_schema_version(void) { return (int)ARRAY_LEN(migrations); }

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "store/sqlite_int.h"
 
+#define CURRENT SQLITE_CURRENT_RUN("?1", "?2")
+
 static const char *const write_sql[W_COUNT] = {
     [W_BEGIN] = "BEGIN IMMEDIATE",
     [W_COMMIT] = "COMMIT",
@@ -13,9 +15,14 @@ static const char *const write_sql[W_COUNT] = {
         "UPDATE run SET status = ?4, due_ns = ?5, queue = ?6, priority = ?7, seq = ?8,"
         " state = ?10 WHERE run = ?1",
     [W_RUN_DELETE] = "DELETE FROM run WHERE run = ?1",
-    [W_RUN_DELETE_CURRENT] =
-        "DELETE FROM current WHERE (ns, workflow_id) ="
-        " (SELECT ns, workflow_id FROM run WHERE run = ?1) AND run = ?1",
+    [W_RUN_HIDE_OLDER] =
+        "UPDATE workflow SET hidden = 1 WHERE (ns, workflow_id) ="
+        " (SELECT ns, workflow_id FROM run WHERE run = ?1) AND run < ?1 AND NOT EXISTS"
+        " (SELECT 1 FROM workflow w, run r WHERE r.run = ?1 AND w.ns = r.ns"
+        " AND w.workflow_id = r.workflow_id AND w.run > ?1)",
+    [W_RUN_DELETE_NAME] =
+        "DELETE FROM workflow WHERE (ns, workflow_id, run) ="
+        " (SELECT ns, workflow_id, run FROM run WHERE run = ?1)",
     [W_RUN_DELETE_ITEMS] = "DELETE FROM item WHERE key BETWEEN ?1 AND ?2",
     [W_RUN_DELETE_HISTORY] = "DELETE FROM history WHERE key BETWEEN ?1 AND ?2",
     [W_RUN_DELETE_ATTEMPTS] = "DELETE FROM attempt WHERE key BETWEEN ?1 AND ?2",
@@ -24,17 +31,33 @@ static const char *const write_sql[W_COUNT] = {
     [W_ITEM_PUT] = "INSERT OR REPLACE INTO item VALUES(?1, ?4, ?5, ?6, ?7, ?8, ?10)",
     [W_ITEM_DELETE] = "DELETE FROM item WHERE key = ?1",
     [W_HISTORY_ADD] = "INSERT INTO history VALUES(?1, ?2)",
-    [W_CURRENT_ADD] = "INSERT INTO current VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING",
-    [W_CURRENT_MOVE] =
-        "UPDATE current SET run = ?3 WHERE ns = ?1 AND workflow_id = ?2"
-        " AND run = ?4",
-    [W_CURRENT_GET] = "SELECT run FROM current WHERE ns = ?1 AND workflow_id = ?2",
+    [W_CURRENT_ADD] = "INSERT INTO workflow SELECT ?1, ?2, ?3, 0 WHERE NOT EXISTS(" CURRENT ")",
+    [W_CURRENT_MOVE] = "INSERT INTO workflow SELECT ?1, ?2, ?3, 0 WHERE ?4 = (" CURRENT ")",
+    [W_CURRENT_GET] = CURRENT,
     [W_ATTEMPT_PUT] =
         "INSERT INTO attempt VALUES(?1, ?2, ?3)"
         " ON CONFLICT(key, attempt) DO UPDATE SET blob = ?3",
     [W_ATTEMPT_DELETE] = "DELETE FROM attempt WHERE key = ?1 AND attempt = ?2",
     [W_NAMED_PUT] = "INSERT INTO named VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET blob = ?2",
     [W_NAMED_DELETE] = "DELETE FROM named WHERE name = ?1",
+    [W_VISIBLE_ADD] =
+        "INSERT INTO visible VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+        " ?15, ?16, ?17, ?18, ?19)",
+    [W_VISIBLE_CLOSE] =
+        "UPDATE visible SET status = ?2, ended = ?3, events = ?4, history_bytes = ?5,"
+        " transitions = ?6 WHERE run = ?1",
+    [W_VISIBLE_GET] =
+        "SELECT ns, status, ended, started, division IS NOT NULL, attributes FROM visible"
+        " WHERE run = ?1",
+    [W_VISIBLE_DELETE] = "DELETE FROM visible WHERE run = ?1",
+    [W_VISIBLE_COUNT] =
+        "INSERT INTO visible_count VALUES(?1, ?2, ?3)"
+        " ON CONFLICT(ns, status) DO UPDATE SET n = n + ?3",
+    [W_ATTRIBUTE_ADD] =
+        "INSERT INTO attribute VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+    [W_ATTRIBUTE_DELETE] =
+        "DELETE FROM attribute WHERE attribute = ?1 AND value = ?2 AND ended = ?3"
+        " AND started = ?4 AND run = ?5",
 };
 
 static int on_wal(void *arg, sqlite3 *db, const char *schema, int pages) {
@@ -94,10 +117,13 @@ static void bind_state(sqlite_writer *w, sqlite3_stmt *st, int64_t key, int32_t 
 }
 
 static int delete_run(sqlite_writer *w, int64_t run) {
+  int gone = sqlite_visible_delete(w, run);
+  if (gone != SQLITE_OK) return gone;
   static const sqlite_write_stmt by_key[] = {W_RUN_DELETE_ITEMS, W_RUN_DELETE_HISTORY,
                                              W_RUN_DELETE_ATTEMPTS};
-  /* Before the run's row, which says where `current` is. */
-  static const sqlite_write_stmt by_run[] = {W_RUN_DELETE_CURRENT, W_RUN_DELETE, W_HIGH_WATER_RUN};
+  /* Before the run's row, which says what its name is. */
+  static const sqlite_write_stmt by_run[] = {W_RUN_HIDE_OLDER, W_RUN_DELETE_NAME, W_RUN_DELETE,
+                                             W_HIGH_WATER_RUN};
   for (size_t i = 0; i < ARRAY_LEN(by_key) + ARRAY_LEN(by_run); i++) {
     bool is_key = i < ARRAY_LEN(by_key);
     sqlite3_stmt *st = w->st[is_key ? by_key[i] : by_run[i - ARRAY_LEN(by_key)]];
@@ -158,6 +184,8 @@ static int write_row(sqlite_writer *w, const store_row *r) {
       bind_text(st, 1, r->name);
       if (r->kind == ROW_NAMED_PUT) bind_blob(st, 2, r->blob);
       break;
+    case ROW_VISIBLE_PUT:
+      return sqlite_visible_put(w, r);
     case ROW_CURRENT_PUT:
       return SQLITE_OK; /* done before the step's other rows */
   }
@@ -284,6 +312,8 @@ static int write_step(sqlite_writer *w, store_step *s, const bool *superseded) {
 
 static int commit(sqlite_writer *w) {
   int64_t reserve = 0;
+  int counted = sqlite_counts_write(w);
+  if (counted != SQLITE_OK) return counted;
   if (w->batch_seq > w->seq_reserved) {
     reserve = w->batch_seq + SQLITE_STORE_SEQ_RESERVE;
     bind_int(w->st[W_HIGH_WATER_SEQ], 1, reserve);
@@ -308,6 +338,7 @@ static void transaction_failed(sqlite_writer *w, store_batch *b, int rc) {
 
 static bool write_together(sqlite_writer *w, store_batch *b, batch_plan *p) {
   w->batch_seq = 0;
+  sqlite_counts_begin(w);
   int rc = run_stmt(w->st[W_BEGIN]);
   for (size_t i = 0; i < p->n_steps && rc == SQLITE_OK; i++) {
     store_step *s = p->steps[i];
@@ -323,6 +354,7 @@ static bool write_together(sqlite_writer *w, store_batch *b, batch_plan *p) {
 
 static void write_alone(sqlite_writer *w, store_batch *b, batch_plan *p, store_step *s) {
   w->batch_seq = 0;
+  sqlite_counts_begin(w);
   int rc = run_stmt(w->st[W_BEGIN]);
   if (rc == SQLITE_OK) rc = write_step(w, s, NULL);
   if (rc == SQLITE_OK) rc = commit(w);

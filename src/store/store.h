@@ -15,6 +15,7 @@
  * - current: (namespace, workflow id) -> the newest run
  * - attempt: one per attempt of an activity, kept beside history (id = scheduled event id)
  * - named: small cluster-wide records by name: namespaces, task queues, keys
+ * - visible: what lists see of a run, and the queries over it (visible.h)
  *
  * `due_ns` (0: none) and `queue` (0: none) are indexed: they are how timers and tasks are found
  * after a restart. Blobs are messages of perdure.store.v1; the store does not look inside.
@@ -22,9 +23,7 @@
 #ifndef PERDURE_STORE_STORE_H
 #define PERDURE_STORE_STORE_H
 
-#include "base/bytes.h"
-#include "base/env.h"
-#include "base/err.h"
+#include "store/visible.h"
 
 enum { ROW_ID_BITS = 20, RUN_KEY_BITS = 43 };
 #define ROW_ID_MAX ((INT64_C(1) << ROW_ID_BITS) - 1)
@@ -49,6 +48,7 @@ typedef enum store_row_kind {
   ROW_ATTEMPT_DELETE, /* run, id, attempt */
   ROW_NAMED_PUT,      /* name, blob */
   ROW_NAMED_DELETE,
+  ROW_VISIBLE_PUT, /* run, ns, workflow_id, status, visible; in the step that writes the run */
 } store_row_kind;
 
 typedef struct store_row {
@@ -59,7 +59,8 @@ typedef struct store_row {
   span workflow_id, name;
   int64_t due_ns;
   store_queued queued;
-  bytes *info, *blob;   /* referenced by whoever owns the step, until the commit's callback */
+  bytes *info, *blob; /* referenced by whoever owns the step, until the commit's callback */
+  const store_visible *visible; /* in the arena of whoever owns the step, as long */
   int64_t expected_run; /* CURRENT_PUT: the run `current` must name, 0 for none, or the step is
                            refused with STORE_CONFLICT */
 } store_row;
@@ -120,7 +121,7 @@ typedef struct store_load {
 } store_load;
 
 typedef struct store_stats {
-  uint64_t commits, steps, rows, syncs, loads;
+  uint64_t commits, steps, rows, syncs, loads, queries;
   uint64_t commit_ns_total; /* from commit call to durable */
   uint64_t checkpoints;
   uint64_t wal_bytes, file_bytes;
@@ -134,6 +135,8 @@ struct store {
   /* Starts writing; the batch belongs to the store until its task runs. One at a time. */
   void (*commit)(store *s, store_batch *b);
   void (*load)(store *s, store_load *l);
+  /* Sees what was committed before it was asked. Neither commits nor loads wait for it. */
+  void (*query)(store *s, store_query *q);
   /* No run key and no seq that was ever written is larger. Set by open, not kept up to date. */
   int64_t last_run_key, last_seq;
   void (*stats)(store *s, store_stats *ret_stats);
