@@ -179,11 +179,11 @@ static void on_ready(void *arg, const err *e) {
     server_up(s);
     return;
   }
-  pb_Duration day = {.seconds = 24 * 3600};
-  pb_RegisterNamespaceRequest r = {.namespace = SPAN("default"),
-                                   .workflow_execution_retention_period = &day};
+  pb_store_Namespace ns = {.name = SPAN("default"),
+                               .retention = 24 * 3600 * NS_PER_SEC,
+                               .state = PB_NAMESPACE_STATE_REGISTERED};
   s->ns_op = (shard_op){.arena = &s->ns_arena, .deadline_ns = INT64_MAX, .done = on_namespace};
-  shard_register_namespace(s->shard, &s->ns_op, &r);
+  shard_register_namespace(s->shard, &s->ns_op, &ns);
 }
 
 static void server_open(sim *s) {

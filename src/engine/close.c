@@ -16,6 +16,12 @@ static void settle_items(engine_run *run) {
   for (size_t i = 0; i < n; i++) item_set_due(run, items[i], 0, (store_queued){0});
 }
 
+static int64_t delete_time_ns(const engine_run *run) {
+  const engine_host *h = run->tx.st->host;
+  int64_t kept = h->retention_ns ? h->retention_ns(h->ctx, run->ns) : 0;
+  return kept ? run->tx.now_ns + kept : 0;
+}
+
 void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   tx_append(run, close_event);
   tx_drop_buffer(run);
@@ -24,6 +30,7 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   run->state.first_backoff_until = 0;
   run->state.status = status;
   run->state.close_time = run->tx.now_ns;
+  run->state.delete_time = delete_time_ns(run);
   run->state.close_event_batch_id = run->tx.first_event_id;
   run->tx.st->closed = true;
 }
@@ -311,6 +318,25 @@ err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_a
   terminate(run, args);
   tx_finish(run);
   return NULL;
+}
+
+void run_delete(engine_run *run, engine_step *st) {
+  *step_row(st) = (store_row){.kind = ROW_RUN_DELETE, .run = run->run, .ns = run->ns};
+  st->lazy = false;
+  st->deleted = true;
+}
+
+void engine_delete(engine_run *run, engine_step *st) {
+  if (!run_is_open(run)) {
+    run_delete(run, st);
+    return;
+  }
+  st->lazy = false;
+  tx_begin(run, st);
+  wft_settle(run);
+  run_force_terminate(run, SPAN("Delete workflow execution"), SPAN_NONE);
+  run->state.delete_time = run->tx.now_ns + NS_PER_SEC;
+  tx_finish(run);
 }
 
 void run_timed_out(engine_run *run) {

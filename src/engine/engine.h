@@ -75,6 +75,8 @@ typedef struct engine_host {
   int64_t (*next_seq)(void *ctx);
   /* A fresh run: its key and its id (36 characters, carrying the key), in the arena. */
   void (*new_run)(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id);
+  /* How long closed runs of a namespace are kept; 0, or no function: for good. */
+  int64_t (*retention_ns)(void *ctx, int64_t ns);
 } engine_host;
 
 typedef struct engine_step {
@@ -93,6 +95,7 @@ typedef struct engine_step {
                            commit (at most 100 ms later); nothing else waits for it */
   bool new_events;      /* history grew */
   bool closed;          /* the run is closed by this step */
+  bool deleted;         /* its rows go with this step: the run may only be freed */
   err *reply_err;       /* the caller's answer although state changed */
   engine_run *follower; /* run started by this one in the same transaction (continue-as-new, retry);
                            its rows and tasks are in follower_step. The shard owns it. */
@@ -166,7 +169,8 @@ span engine_transient_events(const engine_run *run, arena *a);
 /* --- time --- */
 
 /* Everything due at st->now_ns: timers, activity timeouts and retries, workflow task timeouts,
- * backoff, run timeout. Never refused; may have no effect. */
+ * backoff, run timeout; a closed run whose time is over is deleted. Never refused; may have no
+ * effect. */
 void engine_fire(engine_run *run, engine_step *st);
 
 /* --- workflow tasks --- */
@@ -284,5 +288,9 @@ typedef struct engine_terminate_args {
 } engine_terminate_args;
 
 MUST_USE err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_args *args);
+/* Removes the run. A closed one goes with this step (st->deleted). An open one is terminated, so
+ * that those who wait for its end can see it, and is due for deletion a second later; call this
+ * again before. Never refused. */
+void engine_delete(engine_run *run, engine_step *st);
 
 #endif

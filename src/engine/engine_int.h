@@ -124,7 +124,8 @@ const pb_desc *item_desc(int32_t kind);
 engine_item **items_sorted(const engine_run *run, int32_t kind, arena *a, size_t *ret_n);
 
 bool run_is_open(const engine_run *run);
-/* Earliest deadline of the run row itself: task timeout, first backoff, run timeout. 0: none. */
+/* Earliest deadline of the run row itself: task timeout, first backoff, run timeout; of a closed
+ * run its deletion. 0: none. */
 int64_t run_due_ns(const engine_run *run);
 
 /* --- history.c: events --- */
@@ -213,6 +214,9 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event);
 void run_timed_out(engine_run *run);
 /* A run that must end because a limit is passed: Terminated by the server. */
 void run_force_terminate(engine_run *run, span reason, span details);
+
+/* The rows of a closed run go with this step. */
+void run_delete(engine_run *run, engine_step *st);
 
 /* Ends a run whose history or state has outgrown the limits. After every step that lets them grow.
  */

@@ -3,7 +3,7 @@
 
 int64_t run_due_ns(const engine_run *run) {
   const pb_store_RunState *s = &run->state;
-  if (!run_is_open(run)) return 0;
+  if (!run_is_open(run)) return s->delete_time;
   int64_t due = INT64_MAX;
   if (run->info->run_deadline) due = MIN(due, run->info->run_deadline);
   if (s->first_backoff_until) due = MIN(due, s->first_backoff_until);
@@ -54,7 +54,10 @@ static void fire_items(engine_run *run) {
 }
 
 void engine_fire(engine_run *run, engine_step *st) {
-  if (!run_is_open(run)) return;
+  if (!run_is_open(run)) {
+    if (run->state.delete_time && run->state.delete_time <= st->now_ns) run_delete(run, st);
+    return;
+  }
   tx_begin(run, st);
   wft_settle(run);
   if (run->info->run_deadline && run->info->run_deadline <= run->tx.now_ns) {

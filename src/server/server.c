@@ -249,11 +249,10 @@ static void make_namespaces(server *s) {
   while (s->ns_next < o->n_namespaces) {
     span name = span_cstr(o->namespaces[s->ns_next++]);
     if (shard_namespace(s->shard, name)) continue;
-    pb_Duration day = {.seconds = 24 * 3600};
-    pb_RegisterNamespaceRequest r = {.namespace = name,
-                                     .workflow_execution_retention_period = &day};
+    pb_store_Namespace record = {
+        .name = name, .retention = 24 * 3600 * NS_PER_SEC, .state = PB_NAMESPACE_STATE_REGISTERED};
     s->ns_op = (shard_op){.arena = &s->arena, .deadline_ns = INT64_MAX, .done = on_namespace};
-    shard_register_namespace(s->shard, &s->ns_op, &r);
+    shard_register_namespace(s->shard, &s->ns_op, &record);
     return;
   }
   serve(s);

@@ -27,6 +27,7 @@ static void by_token(shard *s, shard_op *op, span token, const void *request, ca
   ac->token = task_token(t);
   ac->ref.token = &ac->token;
   ac->call.use.ns = t->namespace_key;
+  ac->call.use.workflow_id = t->workflow_id;
   call_find_key(&ac->call, t->run, t->run_id);
 }
 

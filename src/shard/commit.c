@@ -70,7 +70,7 @@ void staged_forget(shard *s, shard_run *run, const err *e) {
   for (list_node *n = list_pop_front(&lost); n; n = list_pop_front(&lost)) {
     step *t = CONTAINER_OF(n, step, node);
     for (size_t i = 0; i < t->n_parts; i++) {
-      if (t->parts[i].run->phase == RUN_READY) run_drop(s, t->parts[i].run, e, true);
+      run_drop(s, t->parts[i].run, e, true);
     }
     unpin_parts(s, t);
     step_unref(t);
@@ -105,7 +105,7 @@ void commit_start(shard *s) {
 static void step_failed(shard *s, step *t, const err *e) {
   s->stats.commit_failures++;
   for (size_t i = 0; i < t->n_parts; i++) {
-    if (t->parts[i].run->phase == RUN_READY) run_drop(s, t->parts[i].run, e, true);
+    run_drop(s, t->parts[i].run, e, true);
   }
   if (t->named_done) t->named_done(s, t, e);
 }
@@ -116,6 +116,7 @@ static void step_durable(shard *s, step *t) {
   for (size_t i = 0; i < t->n_parts; i++) {
     shard_run *run = t->parts[i].run;
     engine_step *st = t->parts[i].st;
+    if (st->deleted) run_delete_durable(s, run);
     if (run->phase != RUN_READY) continue;
     for (size_t k = 0; k < st->n_tasks && run->phase == RUN_READY; k++) {
       publish_task(s, run, &st->tasks[k]);

@@ -4,6 +4,7 @@
  *   (absent) -----> LOADING ------------------> READY ---evict---> (absent)
  *                      |  '--- not there           |  '--- a commit failed --> GONE, read again
  *                      '--- do not decode --> QUARANTINED <--- an invariant is broken
+ *   READY --- a step takes its rows away --> DELETED --- durable --> GONE
  *
  * A LOADING run is in `runs`, so that nothing else can load or change it meanwhile. The current run
  * of a workflow id is known only while it is in memory; a read that asked the disk for it is told
@@ -212,9 +213,9 @@ static bool is_asked_for(const run_use *u, const shard_run *run) {
 static void use_give(shard *s, run_use *u, shard_run *run) {
   if (run->phase == RUN_QUARANTINED) {
     u->ready(s, u, NULL, run_trouble_error(u->arena, run->trouble));
-  } else if (run->phase != RUN_READY) {
+  } else if (run->phase != RUN_READY && run->phase != RUN_DELETED) {
     u->ready(s, u, NULL, run_gone_error(u->arena));
-  } else if (!is_asked_for(u, run)) {
+  } else if (run->phase == RUN_DELETED || !is_asked_for(u, run)) {
     u->ready(s, u, NULL, run_not_found(u->arena, u->workflow_id, u->run_id));
   } else {
     int64_t outer = s->suspect; /* one use may lead to another */
@@ -445,7 +446,7 @@ static void waiting_fail(shard *s, shard_run *run, const err *e) {
 }
 
 void run_drop(shard *s, shard_run *run, const err *e, bool reload) {
-  if (run->phase != RUN_READY) return;
+  if (run->phase != RUN_READY && run->phase != RUN_DELETED) return;
   int64_t key = run->key;
   run_pin(run);
   run_remove(s, run);
@@ -453,6 +454,23 @@ void run_drop(shard *s, shard_run *run, const err *e, bool reload) {
   staged_forget(s, run, e);
   waiting_fail(s, run, e);
   run_unpin(s, run);
+}
+
+void run_deleted(shard *s, shard_run *run) {
+  arena a = ARENA_INIT;
+  err *e = not_found_error(
+      &a, arena_printf(&a, "workflow not found for ID: %.*s", SPAN_ARG(run->workflow_id)));
+  run_pin(run);
+  run_forget(s, run);
+  run->phase = RUN_DELETED;
+  watchers_fail(s, run, e);
+  queries_fail(s, run, e);
+  run_unpin(s, run);
+  arena_release(&a);
+}
+
+void run_delete_durable(shard *s, shard_run *run) {
+  if (run->phase == RUN_DELETED) run_remove(s, run);
 }
 
 void run_quarantine(shard *s, shard_run *run, const char *trouble) {

@@ -140,7 +140,8 @@ shard *shard_new(env *e, store *st, const shard_config *config,
                           .limits = &s->config.limits,
                           .queue_key = host_queue_key,
                           .next_seq = host_next_seq,
-                          .new_run = host_new_run};
+                          .new_run = host_new_run,
+                          .retention_ns = host_retention_ns};
   if (!s->config.limits.blob_bytes) s->config.limits = engine_default_limits;
   token_keys_init(&s->tokens);
   matching_init(&s->matching, (match_host){.ctx = s, .load = matching_host_load},

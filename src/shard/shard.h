@@ -70,7 +70,8 @@ struct shard_op {
 
 typedef struct shard_namespace_info {
   int64_t key;
-  const pb_store_Namespace *record;
+  span name;                        /* valid as long as the shard */
+  const pb_store_Namespace *record; /* valid until control returns to the shard */
 } shard_namespace_info;
 
 /* Reads namespaces, task queue names and token keys, makes what is missing, then calls ready once
@@ -94,8 +95,16 @@ const shard_namespace_info *shard_namespace_by_id(const shard *s, span id);
 const shard_namespace_info *shard_namespace_after(const shard *s, span name);
 /* The namespace a task token belongs to, for a request that names none; NULL: not our token. */
 const shard_namespace_info *shard_namespace_of_token(const shard *s, span token);
-/* ALREADY_EXISTS (NamespaceAlreadyExistsFailure). Durable when done. op->ns is not used. */
-void shard_register_namespace(shard *s, shard_op *op, const pb_RegisterNamespaceRequest *r);
+/* Changes of namespaces answer without a response when they are durable. op->ns is not used. */
+
+/* A new one: its key, id and time are given to it. ALREADY_EXISTS
+ * (NamespaceAlreadyExistsFailure). */
+void shard_register_namespace(shard *s, shard_op *op, const pb_store_Namespace *record);
+/* What its record will be once all changes under way are durable: what a further change starts
+ * from. Valid as info->record. */
+const pb_store_Namespace *shard_namespace_newest(const shard *s, const shard_namespace_info *info);
+/* Writes a record in place of the one with its key, which exists. */
+void shard_update_namespace(shard *s, shard_op *op, const pb_store_Namespace *record);
 
 /* --- requests: validated by the caller (fields present, sizes, defaults filled in) --- */
 
@@ -108,6 +117,8 @@ void shard_signal(shard *s, shard_op *op, const pb_SignalWorkflowExecutionReques
 void shard_request_cancel(shard *s, shard_op *op,
                           const pb_RequestCancelWorkflowExecutionRequest *r);
 void shard_terminate(shard *s, shard_op *op, const pb_TerminateWorkflowExecutionRequest *r);
+/* An open run is terminated first. Durable when done. */
+void shard_delete(shard *s, shard_op *op, const pb_DeleteWorkflowExecutionRequest *r);
 void shard_describe(shard *s, shard_op *op, const pb_DescribeWorkflowExecutionRequest *r);
 void shard_history(shard *s, shard_op *op, const pb_GetWorkflowExecutionHistoryRequest *r,
                    bool follows_next_run);

@@ -60,7 +60,7 @@ struct history_read {
 
 /* --- runs --- */
 
-typedef enum run_phase { RUN_LOADING, RUN_READY, RUN_QUARANTINED, RUN_GONE } run_phase;
+typedef enum run_phase { RUN_LOADING, RUN_READY, RUN_QUARANTINED, RUN_DELETED, RUN_GONE } run_phase;
 
 struct shard_run {
   hmap_node by_key;
@@ -133,13 +133,20 @@ struct waiter {
 
 /* --- names --- */
 
-typedef struct ns_entry {
-  hmap_node by_name, by_id;
-  list_node node;
-  shard_namespace_info info;
+/* A namespace's record as it was written, or is to be. */
+typedef struct ns_version {
   arena arena;
   bytes *blob;
-  bool durable;
+  const pb_store_Namespace *record;
+} ns_version;
+
+typedef struct ns_entry {
+  hmap_node by_name, by_id, by_key;
+  list_node node;
+  shard_namespace_info info; /* of what is durable */
+  arena names;               /* every name it had: info.name is borrowed for good */
+  ns_version *durable;       /* NULL: it is being registered */
+  ns_version *newest;        /* the same, or what is being written */
 } ns_entry;
 
 typedef struct queue_name {
@@ -175,8 +182,9 @@ struct shard {
   size_t run_bytes, closed_bytes;
 
   /* names */
-  hmap ns_by_name, ns_by_id, queue_by_name, queue_by_key;
-  list namespaces, polled_only; /* polled_only: oldest first */
+  hmap ns_by_name, ns_by_id, ns_by_key, queue_by_name, queue_by_key;
+  list namespaces, gone_namespaces;
+  list polled_only; /* oldest first */
   size_t n_polled_only;
 
   /* commit */
@@ -257,6 +265,10 @@ void run_changed(shard *s, shard_run *run);
 /* Forgets what memory says about the run; everybody who waits for it gets the error. It is read
  * again at once unless it never was on disk. */
 void run_drop(shard *s, shard_run *run, const err *e, bool reload);
+/* A staged step takes its rows away: nobody finds it any more. */
+void run_deleted(shard *s, shard_run *run);
+/* The same, durable. */
+void run_delete_durable(shard *s, shard_run *run);
 /* An invariant is broken: nobody uses the run until it is repaired. */
 void run_quarantine(shard *s, shard_run *run, const char *trouble);
 void runs_evict(shard *s);
@@ -366,6 +378,14 @@ queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity);
 /* Of the queue of this key, made if needed. */
 match_queue *queue_of_key(shard *s, int64_t key);
 int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, bool sticky);
+
+/* --- namespaces.c --- */
+
+void namespaces_init(shard *s);
+void namespaces_release(shard *s);
+bool namespace_row(const store_row *row);
+MUST_USE err *namespace_load(shard *s, const store_row *row, arena *a);
+int64_t host_retention_ns(void *ctx, int64_t ns);
 
 /* --- publish.c: tasks to matching --- */
 

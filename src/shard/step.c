@@ -245,6 +245,10 @@ err *step_stage(shard *s, step *t) {
   }
   for (size_t i = 0; i < t->n_parts; i++) {
     shard_run *run = t->parts[i].run;
+    if (t->parts[i].st->deleted) {
+      run_deleted(s, run);
+      continue;
+    }
     engine_view v;
     engine_look(run->engine, &v);
     if (run->n_lazy || v.unsettled) lazy_mark(s, run);

@@ -32,6 +32,13 @@ void world_run(world *w) {
   }
 }
 
+void world_turns(world *w, int64_t n) {
+  for (; n > 0 && !list_empty(&w->tasks); n--) {
+    env_task *t = CONTAINER_OF(list_pop_front(&w->tasks), env_task, node);
+    t->run(t);
+  }
+}
+
 void world_pass(world *w, int64_t ns) {
   int64_t until = w->now + ns;
   world_run(w);
@@ -81,8 +88,8 @@ void world_init(world *w) {
   w->config = shard_default_config;
   w->config.check_steps = true;
   open_shard(w);
-  ask *a = ask_new(w, &pb_RegisterNamespaceResponse_desc);
-  pb_RegisterNamespaceRequest r = {.namespace = SPAN("default")};
+  ask *a = ask_new(w, NULL);
+  pb_store_Namespace r = {.name = SPAN("default"), .state = PB_NAMESPACE_STATE_REGISTERED};
   shard_register_namespace(w->shard, &a->call->op, &r);
   world_run(w);
   ASSERT(a->done && !a->code);

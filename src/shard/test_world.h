@@ -27,6 +27,8 @@ void world_crash(world *w);
 void world_restart(world *w);
 /* Until nothing is left to run now. */
 void world_run(world *w);
+/* At most so many deferred calls. */
+void world_turns(world *w, int64_t n);
 /* Time passes, with everything that becomes due. */
 void world_pass(world *w, int64_t ns);
 

@@ -203,6 +203,7 @@ static void by_token(shard *s, shard_op *op, span token, const void *request, ca
   c->call = *made;
   c->token = task_token(t);
   c->call.use.ns = t->namespace_key;
+  c->call.use.workflow_id = t->workflow_id;
   call_find_key(&c->call, t->run, t->run_id);
 }
 

@@ -47,6 +47,10 @@ RULES = [
     Rule("original_execution_run_id", "id", RUN_ID),
     Rule("continued_execution_run_id", "id", RUN_ID),
     Rule("new_execution_run_id", "id", RUN_ID),
+    Rule("base_run_id", "id", RUN_ID),
+    Rule("new_run_id", "id", RUN_ID),
+    Rule("reset_run_id", "id", RUN_ID),
+    Rule("last_reset_time", "time", CLOCK),
     Rule(
         "bad message.error.message",
         "spaces",

@@ -5,9 +5,11 @@ import temporalio.api.errordetails.v1  # noqa: F401  the types of error details 
 from google.protobuf import json_format
 from google.protobuf.unknown_fields import UnknownFieldSet
 from temporalio.api.common.v1 import grpc_status_pb2
+from temporalio.api.operatorservice.v1 import request_response_pb2 as operator_messages
 from temporalio.api.workflowservice.v1 import request_response_pb2 as messages
 
 WORKFLOW_SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
+OPERATOR_SERVICE = "temporal.api.operatorservice.v1.OperatorService"
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 
 
@@ -88,14 +90,24 @@ class Server:
             raise RpcError(error) from None
 
     def call(self, method, request, timeout, metadata=()):
-        path = f"/{WORKFLOW_SERVICE}/{method}"
+        service = WORKFLOW_SERVICE if is_of_workflows(method) else OPERATOR_SERVICE
+        path = f"/{service}/{method}"
         body = self.raw(path, request.SerializeToString(), timeout, metadata)
         return response_type(method).FromString(body)
 
 
+def is_of_workflows(method):
+    """Else it is the operator service's: no method belongs to both."""
+    return hasattr(messages, method + "Request")
+
+
+def _message(name):
+    return getattr(messages, name, None) or getattr(operator_messages, name)
+
+
 def request_type(method):
-    return getattr(messages, method + "Request")
+    return _message(method + "Request")
 
 
 def response_type(method):
-    return getattr(messages, method + "Response")
+    return _message(method + "Response")

@@ -115,6 +115,33 @@ err *api_namespace_not_found(arena *a, span name) {
   return e;
 }
 
+int64_t ask_now_ns(ask *k) { return k->api->env->now_ns(k->api->env); }
+
+static err *invalid_state(arena *a, const shard_namespace_info *info, bool starts) {
+  static const char *const names[] = {"Unspecified", "Registered", "Deprecated", "Deleted"};
+  static int32_t allowed[] = {PB_NAMESPACE_STATE_REGISTERED, PB_NAMESPACE_STATE_DEPRECATED};
+  int32_t state = info->record->state;
+  err *e = ERR(a, FAILED_PRECONDITION, "Namespace has invalid state: %s. Must be Registered%s.",
+               names[state & 3], starts ? "" : " or Deprecated");
+  pb_NamespaceInvalidStateFailure detail = {.namespace = info->name, .state = state};
+  detail.allowed_states.v = allowed;
+  detail.allowed_states.n = starts ? 1 : 2;
+  e->detail_type = pb_name(&pb_NamespaceInvalidStateFailure_desc);
+  e->detail = PB_ENCODE(NamespaceInvalidStateFailure, &detail, a);
+  return e;
+}
+
+static err *check_state(arena *a, const shard_namespace_info *info, bool starts) {
+  int32_t state = info->record->state;
+  bool allowed =
+      state == PB_NAMESPACE_STATE_REGISTERED || (state == PB_NAMESPACE_STATE_DEPRECATED && !starts);
+  return allowed ? NULL : invalid_state(a, info, starts);
+}
+
+err *api_check_namespace_state(ask *k, const shard_namespace_info *info) {
+  return check_state(k->arena, info, false);
+}
+
 static span field_of(const void *request, uint16_t at) {
   return *(const span *)(const void *)((const char *)request + at);
 }
@@ -140,7 +167,8 @@ static err *check_place(ask *k, const api_method *m) {
     k->ns = shard_namespace(k->api->shard, name);
     if (!k->ns) return api_namespace_not_found(k->arena, name);
   }
-  return m->has_token ? check_token(k, token) : NULL;
+  if (m->has_token) TRY(check_token(k, token));
+  return k->ns ? check_state(k->arena, k->ns, (m->row->flags & API_STARTS) != 0) : NULL;
 }
 
 /* Clients tell what is missing from other failures by the type of the detail. */
@@ -183,7 +211,7 @@ static void handle(void *ctx, rpc_call *call) {
   }
   k.check = (checker){.arena = k.arena, .limits = &a->config.limits, .random = &a->env->random};
   err *e = check_place(&k, m);
-  if (k.ns) k.check.ns_name = k.ns->record->name;
+  if (k.ns) k.check.ns_name = k.ns->name;
   if (!e) e = check_sender(&k);
   if (!e) e = check_memory(&k, m->row);
   if (!e) e = m->row->handle(&k);
@@ -222,7 +250,7 @@ shard_op *ask_op_mapped(ask *k, api_map map, const void *arg) {
   o->map_arg = arg;
   o->op = (shard_op){.arena = k->arena,
                      .ns = k->ns ? k->ns->key : 0,
-                     .ns_name = k->ns ? k->ns->record->name : SPAN_NONE,
+                     .ns_name = k->ns ? k->ns->name : SPAN_NONE,
                      .deadline_ns = env_deadline_ns(k),
                      .done = op_done,
                      .park = map ? NULL : op_park};

@@ -45,6 +45,7 @@ typedef enum api_flags {
   API_LONG_POLL = 1,
   API_NAMES_NAMESPACE = 2, /* its namespace field is a subject, not a place: no lookup */
   API_SHED_FIRST = 4,      /* makes new work: refused before others when memory is short */
+  API_STARTS = 8,          /* not in a namespace that is deprecated */
 } api_flags;
 
 typedef struct api_row {
@@ -66,8 +67,11 @@ typedef const void *(*api_map)(arena *a, const void *response, const void *arg);
 shard_op *ask_op_mapped(ask *k, api_map map, const void *arg);
 /* Answers at once. */
 err *ask_reply(ask *k, const void *response);
+int64_t ask_now_ns(ask *k);
 /* NOT_FOUND with NamespaceNotFoundFailure. */
 err *api_namespace_not_found(arena *a, span name);
+/* FAILED_PRECONDITION (NamespaceInvalidStateFailure) when the namespace is deleted. */
+MUST_USE err *api_check_namespace_state(ask *k, const shard_namespace_info *info);
 
 /* system.c */
 err *api_get_system_info(ask *k);
@@ -77,12 +81,16 @@ err *api_health_check(ask *k);
 err *api_register_namespace(ask *k);
 err *api_describe_namespace(ask *k);
 err *api_list_namespaces(ask *k);
+/* namespace_update.c */
+err *api_update_namespace(ask *k);
+err *api_deprecate_namespace(ask *k);
 /* workflow.c */
 err *api_start_workflow(ask *k);
 err *api_signal_with_start(ask *k);
 err *api_signal(ask *k);
 err *api_request_cancel(ask *k);
 err *api_terminate(ask *k);
+err *api_delete(ask *k);
 err *api_describe(ask *k);
 err *api_history(ask *k);
 err *api_history_reverse(ask *k);

@@ -1,44 +1,72 @@
+#include "rpc/handlers/namespace.h"
 #include "base/uuid.h"
+#include "proto/pb_time.h"
 #include "rpc/handlers/api.h"
 
 static const int64_t min_retention_s = 3600;
 
-err *api_register_namespace(ask *k) {
-  const pb_RegisterNamespaceRequest *q = k->request;
-  pb_Duration *retention = q->workflow_execution_retention_period;
+static const char *const system_name = "temporal-system";
+
+/* There is one cluster. */
+err *api_check_cluster(ask *k, span name) {
+  if (span_eq(name, SPAN("active"))) return NULL;
+  return ERR(k->arena, INVALID_ARGUMENT, "Invalid cluster name: %.*s", SPAN_ARG(name));
+}
+
+err *api_check_retention(ask *k, pb_Duration *retention) {
+  if (retention && !check_duration(&k->check, &retention) && retention->seconds >= min_retention_s)
+    return NULL;
+  return ERR(k->arena, INVALID_ARGUMENT, "A valid retention period is not set on request.");
+}
+
+static err *check_registration(ask *k, const pb_RegisterNamespaceRequest *q) {
   if (q->namespace.n == 0) {
     return ERR(k->arena, INVALID_ARGUMENT, "Namespace not set on request.");
   }
   if (q->is_global_namespace) {
     return ERR(k->arena, INVALID_ARGUMENT, "Cannot register global namespace when not enabled");
   }
-  if (!retention || check_duration(&k->check, &retention) || retention->seconds < min_retention_s) {
-    return ERR(k->arena, INVALID_ARGUMENT, "A valid retention period is not set on request.");
-  }
-  if (q->active_cluster_name.n && !span_eq(q->active_cluster_name, SPAN("active"))) {
-    return ERR(k->arena, INVALID_ARGUMENT, "Invalid cluster name: %.*s",
-               SPAN_ARG(q->active_cluster_name));
-  }
+  TRY(api_check_retention(k, q->workflow_execution_retention_period));
+  if (q->active_cluster_name.n) TRY(api_check_cluster(k, q->active_cluster_name));
   for (size_t i = 0; i < q->clusters.n; i++) {
-    span name = q->clusters.v[i]->cluster_name;
-    if (!span_eq(name, SPAN("active"))) {
-      return ERR(k->arena, INVALID_ARGUMENT, "Invalid cluster name: %.*s", SPAN_ARG(name));
-    }
+    TRY(api_check_cluster(k, q->clusters.v[i]->cluster_name));
   }
-  if (q->history_archival_state == PB_ARCHIVAL_STATE_ENABLED ||
-      q->visibility_archival_state == PB_ARCHIVAL_STATE_ENABLED) {
-    return ERR(k->arena, UNIMPLEMENTED,
-               "archival is not built into this server; register the namespace without it");
-  }
-  shard_register_namespace(ask_shard(k), ask_op(k), q);
-  return NULL;
+  if (!span_eq(q->namespace, span_cstr(system_name))) return NULL;
+  err *e = ERR(k->arena, ALREADY_EXISTS, "Namespace \"%s\" already exists", system_name);
+  pb_NamespaceAlreadyExistsFailure detail = {0};
+  e->detail_type = pb_name(&pb_NamespaceAlreadyExistsFailure_desc);
+  e->detail = PB_ENCODE(NamespaceAlreadyExistsFailure, &detail, k->arena);
+  return e;
 }
 
-static pb_Duration *duration_of(arena *a, int64_t ns) {
-  pb_Duration *d = pb_new(a, Duration);
-  d->seconds = ns / NS_PER_SEC;
-  d->nanos = (int32_t)(ns % NS_PER_SEC);
-  return d;
+static const void *registered(arena *a, const void *response, const void *arg) {
+  (void)response;
+  (void)arg;
+  return pb_new(a, RegisterNamespaceResponse);
+}
+
+/* Archival is not switched on in this cluster: asking for it changes nothing, as in the original.
+ */
+err *api_register_namespace(ask *k) {
+  const pb_RegisterNamespaceRequest *q = k->request;
+  TRY(check_registration(k, q));
+  pb_Duration *retention = q->workflow_execution_retention_period;
+  TRY(api_check_retention(k, retention));
+  pb_store_Namespace record = {.name = q->namespace,
+                               .description = q->description,
+                               .owner_email = q->owner_email,
+                               .retention = pb_duration_ns(retention),
+                               .state = PB_NAMESPACE_STATE_REGISTERED,
+                               .replication_state = PB_REPLICATION_STATE_NORMAL};
+  record.data.v = arena_array(k->arena, pb_store_Namespace_DataEntry *, q->data.n);
+  for (size_t i = 0; i < q->data.n; i++) {
+    pb_store_Namespace_DataEntry *entry = pb_new(k->arena, store_Namespace_DataEntry);
+    entry->key = q->data.v[i]->key;
+    entry->value = q->data.v[i]->value;
+    record.data.v[record.data.n++] = entry;
+  }
+  shard_register_namespace(ask_shard(k), ask_op_mapped(k, registered, NULL), &record);
+  return NULL;
 }
 
 static pb_NamespaceInfo *info_of(ask *k, const pb_store_Namespace *n) {
@@ -65,21 +93,39 @@ static pb_NamespaceInfo *info_of(ask *k, const pb_store_Namespace *n) {
   return info;
 }
 
+static pb_NamespaceConfig *config_of(ask *k, const pb_store_Namespace *n) {
+  pb_NamespaceConfig *c = pb_new(k->arena, NamespaceConfig);
+  c->workflow_execution_retention_ttl = pb_duration_new(k->arena, n->retention);
+  c->bad_binaries = n->bad_binaries ? n->bad_binaries : pb_new(k->arena, BadBinaries);
+  c->history_archival_state = PB_ARCHIVAL_STATE_DISABLED;
+  c->visibility_archival_state = PB_ARCHIVAL_STATE_DISABLED;
+  return c;
+}
+
+static pb_NamespaceReplicationConfig *replication_of(ask *k, const pb_store_Namespace *n) {
+  pb_NamespaceReplicationConfig *c = pb_new(k->arena, NamespaceReplicationConfig);
+  c->active_cluster_name = SPAN("active");
+  c->clusters.v = arena_array(k->arena, pb_ClusterReplicationConfig *, 1);
+  c->clusters.n = 1;
+  c->clusters.v[0] = pb_new(k->arena, ClusterReplicationConfig);
+  c->clusters.v[0]->cluster_name = SPAN("active");
+  c->state = n->replication_state;
+  return c;
+}
+
 static pb_DescribeNamespaceResponse *describe(ask *k, const pb_store_Namespace *n) {
   pb_DescribeNamespaceResponse *r = pb_new(k->arena, DescribeNamespaceResponse);
   r->namespace_info = info_of(k, n);
-  r->config = pb_new(k->arena, NamespaceConfig);
-  r->config->workflow_execution_retention_ttl = duration_of(k->arena, n->retention);
-  r->config->bad_binaries = pb_new(k->arena, BadBinaries);
-  r->config->history_archival_state = PB_ARCHIVAL_STATE_DISABLED;
-  r->config->visibility_archival_state = PB_ARCHIVAL_STATE_DISABLED;
-  pb_NamespaceReplicationConfig *replication = pb_new(k->arena, NamespaceReplicationConfig);
-  replication->active_cluster_name = SPAN("active");
-  replication->clusters.v = arena_array(k->arena, pb_ClusterReplicationConfig *, 1);
-  replication->clusters.n = 1;
-  replication->clusters.v[0] = pb_new(k->arena, ClusterReplicationConfig);
-  replication->clusters.v[0]->cluster_name = SPAN("active");
-  r->replication_config = replication;
+  r->config = config_of(k, n);
+  r->replication_config = replication_of(k, n);
+  return r;
+}
+
+pb_UpdateNamespaceResponse *api_updated_namespace(ask *k, const pb_store_Namespace *n) {
+  pb_UpdateNamespaceResponse *r = pb_new(k->arena, UpdateNamespaceResponse);
+  r->namespace_info = info_of(k, n);
+  r->config = config_of(k, n);
+  r->replication_config = replication_of(k, n);
   return r;
 }
 
@@ -115,18 +161,24 @@ err *api_describe_namespace(ask *k) {
 
 /* In the order of names; the page token is the last name of the page before. */
 err *api_list_namespaces(ask *k) {
+  enum { PAGE = 100, LONGEST_PAGE = 1000 };
   const pb_ListNamespacesRequest *q = k->request;
-  size_t limit = q->page_size > 0 ? (size_t)q->page_size : 100;
-  pb_ListNamespacesResponse r = {0};
-  span after = q->next_page_token;
-  const shard_namespace_info *n = shard_namespace_after(ask_shard(k), after);
-  limit = MIN(limit, 1000);
-  r.namespaces.v = arena_array(k->arena, pb_DescribeNamespaceResponse *, limit);
-  while (n && r.namespaces.n < limit) {
-    r.namespaces.v[r.namespaces.n++] = describe(k, n->record);
-    after = n->record->name;
-    n = shard_namespace_after(ask_shard(k), after);
+  if (q->page_size < 0) {
+    return ERR(k->arena, INVALID_ARGUMENT, "PageSize must not be negative, but is %d.",
+               q->page_size);
   }
-  if (n) r.next_page_token = after;
+  size_t limit = q->page_size ? MIN((size_t)q->page_size, (size_t)LONGEST_PAGE) : PAGE;
+  bool deleted_too = q->namespace_filter && q->namespace_filter->include_deleted;
+  pb_ListNamespacesResponse r = {0};
+  r.namespaces.v = arena_array(k->arena, pb_DescribeNamespaceResponse *, limit);
+  const shard_namespace_info *n = shard_namespace_after(ask_shard(k), q->next_page_token);
+  for (; n; n = shard_namespace_after(ask_shard(k), n->name)) {
+    if (n->record->state == PB_NAMESPACE_STATE_DELETED && !deleted_too) continue;
+    if (r.namespaces.n == limit) {
+      r.next_page_token = r.namespaces.v[limit - 1]->namespace_info->name;
+      break;
+    }
+    r.namespaces.v[r.namespaces.n++] = describe(k, n->record);
+  }
   return ask_reply(k, &r);
 }

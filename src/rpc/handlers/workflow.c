@@ -53,6 +53,13 @@ err *api_terminate(ask *k) {
   return NULL;
 }
 
+err *api_delete(ask *k) {
+  const pb_DeleteWorkflowExecutionRequest *q = k->request;
+  TRY(check_execution(&k->check, q->workflow_execution));
+  shard_delete(ask_shard(k), ask_op(k), q);
+  return NULL;
+}
+
 err *api_describe(ask *k) {
   const pb_DescribeWorkflowExecutionRequest *q = k->request;
   TRY(check_execution(&k->check, q->execution));

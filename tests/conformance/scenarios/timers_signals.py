@@ -370,7 +370,7 @@ def terminate_with_activity(t):
     t.describe()
 
 
-@scenario(needs=["delete"])
+@scenario()
 def delete_workflow(t):
     """Deleting a running and a closed workflow."""
     t.start()
