@@ -180,8 +180,8 @@ static void on_ready(void *arg, const err *e) {
     return;
   }
   pb_store_Namespace ns = {.name = SPAN("default"),
-                               .retention = 24 * 3600 * NS_PER_SEC,
-                               .state = PB_NAMESPACE_STATE_REGISTERED};
+                           .retention = 24 * 3600 * NS_PER_SEC,
+                           .state = PB_NAMESPACE_STATE_REGISTERED};
   s->ns_op = (shard_op){.arena = &s->ns_arena, .deadline_ns = INT64_MAX, .done = on_namespace};
   shard_register_namespace(s->shard, &s->ns_op, &ns);
 }
