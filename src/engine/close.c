@@ -56,7 +56,8 @@ static follow_args same_again(const engine_run *run) {
                        .header = s->header,
                        .memo = run->state.memo,
                        .search_attributes = s->search_attributes,
-                       .retry_policy = s->retry_policy};
+                       .retry_policy = s->retry_policy,
+                       .cron_schedule = s->cron_schedule};
 }
 
 /* Whether the run is tried again after this failure; then `ret_follow` says how. */
@@ -79,6 +80,32 @@ static int32_t decide_retry(engine_run *run, const pb_Failure *failure, bool tim
   new_run(run, ret_follow);
   ret_follow->shown_backoff = pb_duration_new(run->tx.arena, ret_follow->backoff_ns);
   return choice.retry_state;
+}
+
+/* A run on a cron schedule is followed by the next one, however it ended. A failure leaves the last
+ * result as it was. */
+static void decide_cron(engine_run *run, span result, const pb_Failure *failure,
+                        follow_args *ret_follow) {
+  const pb_WorkflowExecutionStartedEventAttributes *s = run->info->started;
+  int64_t backoff = start_cron_backoff_ns(run->tx.st, s->cron_schedule, run->info->execution_time);
+  if (backoff == CRON_NEVER) return;
+  *ret_follow = same_again(run);
+  ret_follow->attempt = 1;
+  ret_follow->initiator = PB_CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE;
+  ret_follow->backoff_ns = backoff;
+  ret_follow->last_completion_result = failure ? s->last_completion_result : result;
+  ret_follow->continued_failure = failure ? failure_fit_depth(failure, run->tx.arena) : NULL;
+  new_run(run, ret_follow);
+  ret_follow->shown_backoff = pb_duration_new(run->tx.arena, ret_follow->backoff_ns);
+}
+
+/* A failed run is tried again by its retry policy, or else follows its cron schedule. Tells the
+ * retry state; `ret_follow->run` is 0 when nothing follows. */
+static int32_t decide_next(engine_run *run, const pb_Failure *failure, bool timed_out,
+                           follow_args *ret_follow) {
+  int32_t state = decide_retry(run, failure, timed_out, ret_follow);
+  if (state != PB_RETRY_STATE_IN_PROGRESS) decide_cron(run, SPAN_NONE, failure, ret_follow);
+  return state;
 }
 
 /* --- commands --- */
@@ -111,7 +138,11 @@ err *command_complete_run(command_ctx *c, const pb_Command *cmd) {
         WorkflowExecutionCompletedEventAttributes);
   attrs->result = in->result;
   attrs->workflow_task_completed_event_id = c->completed_event_id;
+  follow_args follow = {0};
+  decide_cron(c->run, in->result, NULL, &follow);
+  attrs->new_execution_run_id = follow.run_id;
   run_close(c->run, PB_WORKFLOW_EXECUTION_STATUS_COMPLETED, ev);
+  if (follow.run) start_follower(c->run, &follow);
   return NULL;
 }
 
@@ -132,7 +163,7 @@ err *command_fail_run(command_ctx *c, const pb_Command *cmd) {
   follow_args follow = {0};
   attrs->failure = failure_fit_depth(failure, t->arena);
   attrs->workflow_task_completed_event_id = c->completed_event_id;
-  attrs->retry_state = decide_retry(c->run, failure, false, &follow);
+  attrs->retry_state = decide_next(c->run, failure, false, &follow);
   attrs->new_execution_run_id = follow.run_id;
   run_close(c->run, PB_WORKFLOW_EXECUTION_STATUS_FAILED, ev);
   if (follow.run) start_follower(c->run, &follow);
@@ -234,6 +265,7 @@ static void continue_how(const engine_run *run,
   f->memo = in->memo;
   f->search_attributes = in->search_attributes;
   f->retry_policy = retry_policy_filled(in->retry_policy, a);
+  f->cron_schedule = in->cron_schedule;
   f->last_completion_result = in->last_completion_result;
   f->continued_failure = in->failure ? failure_fit_depth(in->failure, a) : NULL;
   if (pb_duration_ns(in->workflow_run_timeout)) {
@@ -348,7 +380,7 @@ void run_timed_out(engine_run *run) {
         WorkflowExecutionTimedOutEventAttributes);
   follow_args follow = {0};
   bool chain_is_over = run->info->execution_deadline && run->info->execution_deadline <= t->now_ns;
-  attrs->retry_state = chain_is_over ? PB_RETRY_STATE_TIMEOUT : decide_retry(run, f, true, &follow);
+  attrs->retry_state = chain_is_over ? PB_RETRY_STATE_TIMEOUT : decide_next(run, f, true, &follow);
   attrs->new_execution_run_id = follow.run_id;
   run_close(run, PB_WORKFLOW_EXECUTION_STATUS_TIMED_OUT, ev);
   if (follow.run) start_follower(run, &follow);

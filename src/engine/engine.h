@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "proto/pb.gen.h"
+#include "schedule/zone.h"
 #include "store/store.h"
 
 typedef struct engine_run engine_run;
@@ -69,6 +70,7 @@ typedef struct engine_token {
 typedef struct engine_host {
   void *ctx;
   const engine_limits *limits;
+  zones *zones; /* of cron schedules */
   /* Key of a task queue, made on first use. */
   int64_t (*queue_key)(void *ctx, int64_t ns, span name, engine_task_kind kind, bool sticky);
   /* Next place in a queue; grows with every call, over restarts too. */

@@ -17,6 +17,7 @@
 #include "base/uuid.h"
 #include "engine/engine.h"
 #include "proto/pb_time.h"
+#include "schedule/cron.h"
 
 /* Item ids: up to ITEM_FIRST_BUFFERED they are event ids. */
 enum { ITEM_FIRST_BUFFERED = 1 << 18, ITEM_FIRST_SIGNAL_REQUEST = 1 << 19 };
@@ -252,11 +253,16 @@ typedef struct follow_args {
   const pb_SearchAttributes *search_attributes;
   const pb_RetryPolicy *retry_policy;
   const pb_Failure *continued_failure;
+  span cron_schedule;
   span run_id;
   int64_t run;
 } follow_args;
 
 void start_follower(engine_run *run, const follow_args *args);
+
+/* How long a run with this cron schedule waits whose predecessor was due at `scheduled_ns`;
+ * CRON_NEVER: there is no schedule, or no time that it names. */
+int64_t start_cron_backoff_ns(engine_step *st, span cron_schedule, int64_t scheduled_ns);
 
 /* --- backoff.c --- */
 

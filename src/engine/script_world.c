@@ -27,8 +27,10 @@ static void new_run(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id) {
 
 void world_init(world *w) {
   *w = (world){.now_ns = TEXT_EPOCH_NS, .limits = engine_default_limits};
+  zones_init(&w->zones, NULL);
   w->host = (engine_host){.ctx = w,
                           .limits = &w->limits,
+                          .zones = &w->zones,
                           .queue_key = queue_key,
                           .next_seq = next_seq,
                           .new_run = new_run};
@@ -39,6 +41,7 @@ void world_release(world *w) {
   for (size_t i = 0; i < w->n_runs; i++) engine_free(w->runs[i]);
   model_release(&w->model);
   model_release(&w->durable);
+  zones_release(&w->zones);
   arena_release(&w->names);
   arena_release(&w->arena);
   buf_release(&w->out);

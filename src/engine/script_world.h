@@ -44,6 +44,7 @@ typedef struct world {
   int64_t now_ns, seq;
   rng random;
   engine_limits limits;
+  zones zones; /* UTC alone */
   engine_host host;
   arena names, arena; /* of the script; of the line */
   span queues[WORLD_MOST_QUEUES];

@@ -104,6 +104,7 @@ static void copy_request(arena *a, const engine_start_args *args, first_event *f
   s->retry_policy = r->retry_policy;
   s->attempt = 1;
   s->cron_schedule = r->cron_schedule;
+  if (r->cron_schedule.n) s->initiator = PB_CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE;
   s->first_workflow_task_backoff = pb_duration_new(a, f->backoff_ns);
   s->memo = r->memo;
   s->header = r->header;
@@ -115,6 +116,22 @@ static void copy_request(arena *a, const engine_start_args *args, first_event *f
   f->event->user_metadata = r->user_metadata;
   f->event->links.v = r->links.v;
   f->event->links.n = r->links.n;
+}
+
+int64_t start_cron_backoff_ns(engine_step *st, span cron_schedule, int64_t scheduled_ns) {
+  cron c;
+  if (!cron_schedule.n || cron_parse(cron_schedule, st->host->zones, st->arena, &c)) {
+    return CRON_NEVER;
+  }
+  return cron_backoff_ns(&c, scheduled_ns, st->now_ns);
+}
+
+/* The first run of a cron schedule waits for the first time that it names. */
+static int64_t first_backoff_ns(engine_step *st, const pb_StartWorkflowExecutionRequest *r) {
+  int64_t delay = pb_duration_ns(r->workflow_start_delay);
+  if (!r->cron_schedule.n || delay) return delay;
+  int64_t backoff = start_cron_backoff_ns(st, r->cron_schedule, st->now_ns);
+  return backoff == CRON_NEVER ? 0 : backoff;
 }
 
 engine_run *engine_start(engine_step *st, const engine_start_args *args) {
@@ -131,7 +148,7 @@ engine_run *engine_start(engine_step *st, const engine_start_args *args) {
                    .request_id = r->request_id,
                    .run_timeout_ns = pb_duration_ns(r->workflow_run_timeout),
                    .task_timeout_ns = pb_duration_ns(r->workflow_task_timeout),
-                   .backoff_ns = pb_duration_ns(r->workflow_start_delay)};
+                   .backoff_ns = first_backoff_ns(st, r)};
   int64_t execution_timeout = pb_duration_ns(r->workflow_execution_timeout);
   if (execution_timeout) {
     int64_t deadline = run->tx.now_ns + execution_timeout;
@@ -171,11 +188,11 @@ static void copy_chain(arena *a, const engine_run *run, const follow_args *args,
   s->workflow_execution_timeout = old->workflow_execution_timeout;
   s->workflow_execution_expiration_time = old->workflow_execution_expiration_time;
   s->workflow_run_timeout = pb_duration_new(a, args->run_timeout_ns);
-  if (!args->run_timeout_ns && args->initiator == PB_CONTINUE_AS_NEW_INITIATOR_RETRY) {
+  if (!args->run_timeout_ns && args->initiator != PB_CONTINUE_AS_NEW_INITIATOR_WORKFLOW) {
     s->workflow_run_timeout = NULL;
   }
   s->workflow_task_timeout = pb_duration_new(a, args->task_timeout_ns);
-  s->cron_schedule = old->cron_schedule;
+  s->cron_schedule = args->cron_schedule;
   s->workflow_id = run->info->workflow_id;
   s->priority = old->priority;
 }

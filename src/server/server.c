@@ -10,6 +10,7 @@
 #include "http/metrics.h"
 #include "http/page.h"
 #include "rpc/handlers/api.h"
+#include "schedule/zone_files.h"
 #include "server/crash_note.h"
 #include "server/env_uv.h"
 #include "server/observe.h"
@@ -31,6 +32,7 @@ typedef struct server {
   uv_loop_t loop;
   env_uv env;
   store *store;
+  zone_files zone_files;
   crash_note crashes;
   shard *shard;
   api *api;
@@ -289,6 +291,8 @@ static void start(server *s) {
     return;
   }
   shard_config config = s->options->shard;
+  zone_files_init(&s->zone_files);
+  config.zone_source = &s->zone_files.source;
   if (s->options->db_path) {
     crash_note_begin(&s->crashes, s->options->db_path, &s->arena);
     config.quarantined = s->crashes.quarantined;

@@ -67,6 +67,8 @@ void shard_wake(shard *s) {
   }
 }
 
+zones *shard_zones(shard *s) { return &s->zones; }
+
 /* --- opening --- */
 
 static void opened(opening *o, const err *e) {
@@ -138,11 +140,13 @@ shard *shard_new(env *e, store *st, const shard_config *config,
   s->ready_arg = arg;
   s->host = (engine_host){.ctx = s,
                           .limits = &s->config.limits,
+                          .zones = &s->zones,
                           .queue_key = host_queue_key,
                           .next_seq = host_next_seq,
                           .new_run = host_new_run,
                           .retention_ns = host_retention_ns};
   if (!s->config.limits.blob_bytes) s->config.limits = engine_default_limits;
+  zones_init(&s->zones, config->zone_source);
   token_keys_init(&s->tokens);
   matching_init(&s->matching, (match_host){.ctx = s, .load = matching_host_load},
                 s->config.queue_window);
@@ -209,6 +213,7 @@ void shard_free(shard *s) {
   timers_release(s);
   hmap_release(&s->queries_by_id);
   token_keys_release(&s->tokens);
+  zones_release(&s->zones);
   buf_release(&s->scratch);
   mem_free((void *)s->broken);
   mem_free(s);

@@ -37,6 +37,7 @@ typedef struct shard_config {
   size_t queue_window;        /* tasks of one queue held in memory */
   int32_t buffered_queries;   /* per run, on the next workflow task */
   bool check_steps;           /* engine_check after every step, not only after a load */
+  zone_source *zone_source;   /* NULL: only UTC is known */
   const uint8_t *secret;      /* 32 bytes that sign tokens, for a simulator; NULL: random ones */
   const int64_t *quarantined; /* keys of runs that are not to be touched; as long as the shard */
   size_t n_quarantined;
@@ -85,6 +86,9 @@ void shard_free(shard *s);
 const volatile int64_t *shard_suspect(const shard *s);
 /* env.wake_at's call: fires what is due. */
 void shard_wake(shard *s);
+
+/* Time zones of cron schedules. */
+zones *shard_zones(shard *s);
 
 /* --- namespaces --- */
 

@@ -171,6 +171,7 @@ struct shard {
   store *store;
   shard_config config;
   engine_host host;
+  zones zones;
   token_keys tokens;
   hash_key hash_key;
   matching matching;

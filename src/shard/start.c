@@ -367,7 +367,8 @@ static start *start_new(shard *s, shard_op *op, const pb_StartWorkflowExecutionR
   if (op_refused(s, op) || is_shed(s, op)) return NULL;
   start *st = arena_new(op->arena, start);
   st->request = r;
-  if (r->request_eager_execution && pb_duration_ns(r->workflow_start_delay) > 0) {
+  bool waits = pb_duration_ns(r->workflow_start_delay) > 0 || r->cron_schedule.n;
+  if (r->request_eager_execution && waits) {
     /* There is no first task to hand out yet. */
     pb_StartWorkflowExecutionRequest *copy = pb_new(op->arena, StartWorkflowExecutionRequest);
     *copy = *r;

@@ -51,7 +51,6 @@ UNCUT = (
 )
 # Features some scenarios need and this server does not have yet: the answer is UNIMPLEMENTED.
 MISSING = {
-    "cron": "cron schedules",
     "namespace_delete": "OperatorService.DeleteNamespace",
 }
 

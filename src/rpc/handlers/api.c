@@ -209,7 +209,11 @@ static void handle(void *ctx, rpc_call *call) {
     rpc_fail(call, ERR(k.arena, CANCELLED, "the caller has gone"));
     return;
   }
-  k.check = (checker){.arena = k.arena, .limits = &a->config.limits, .random = &a->env->random};
+  k.check = (checker){.arena = k.arena,
+                      .limits = &a->config.limits,
+                      .random = &a->env->random,
+                      .zones = shard_zones(a->shard),
+                      .now_ns = a->env->now_ns(a->env)};
   err *e = check_place(&k, m);
   if (k.ns) k.check.ns_name = k.ns->name;
   if (!e) e = check_sender(&k);

@@ -24,6 +24,8 @@ typedef struct checker {
   arena *arena;
   const engine_limits *limits;
   rng *random; /* for request ids that were left out */
+  zones *zones;
+  int64_t now_ns;
   span ns_name;
 } checker;
 

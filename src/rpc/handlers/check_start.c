@@ -1,5 +1,6 @@
 #include "base/uuid.h"
 #include "rpc/handlers/check.h"
+#include "schedule/cron.h"
 
 static const int64_t default_task_timeout_ns = 10 * NS_PER_SEC;
 static const int64_t max_task_timeout_ns = 120 * NS_PER_SEC;
@@ -42,6 +43,17 @@ static err *check_delay(const checker *k, pb_StartWorkflowExecutionRequest *s) {
                "CronSchedule and WorkflowStartDelay may not be used together.");
   }
   return check_timeout(k, "WorkflowStartDelaySeconds", &s->workflow_start_delay);
+}
+
+static err *check_cron(const checker *k, span schedule) {
+  cron c;
+  if (!schedule.n) return NULL;
+  if (cron_parse(schedule, k->zones, k->arena, &c)) {
+    return ERR(k->arena, INVALID_ARGUMENT, "invalid CronSchedule.");
+  }
+  if (cron_next(&c, k->now_ns) != CRON_NEVER) return NULL;
+  return ERR(k->arena, INVALID_ARGUMENT,
+             "invalid CronSchedule, no time can be found to satisfy the schedule");
 }
 
 static err *check_id_policies(const checker *k, int32_t reuse, int32_t conflict) {
@@ -87,7 +99,6 @@ static err *unbuilt(const checker *k, const char *field) {
 
 /* Fields that would change what happens and whose feature does not exist here. */
 static err *check_unbuilt(const checker *k, const pb_StartWorkflowExecutionRequest *s) {
-  if (s->cron_schedule.n) return unbuilt(k, "cron_schedule");
   if (s->completion_callbacks.n) return unbuilt(k, "completion_callbacks");
   if (s->versioning_override) return unbuilt(k, "versioning_override");
   if (s->time_skipping_config) {
@@ -148,6 +159,7 @@ err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
   TRY(check_workflow_id(k, s->workflow_id));
   TRY(check_retry_policy(k, &s->retry_policy));
   TRY(check_delay(k, s));
+  TRY(check_cron(k, s->cron_schedule));
   if (!s->workflow_type || s->workflow_type->name.n == 0) {
     return ERR(k->arena, INVALID_ARGUMENT, "WorkflowType is not set on request.");
   }
@@ -214,6 +226,7 @@ err *check_signal_with_start(const checker *k, const pb_SignalWithStartWorkflowE
                              pb_SignalWithStartWorkflowExecutionRequest **ret_request,
                              pb_StartWorkflowExecutionRequest **ret_start) {
   pb_StartWorkflowExecutionRequest *s = start_of(k->arena, r);
+  TRY(check_cron(k, s->cron_schedule));
   TRY(check_workflow_id(k, s->workflow_id));
   TRY(check_name(k, r->signal_name, "signal", "signal name"));
   TRY(check_name(k, s->workflow_type ? s->workflow_type->name : SPAN_NONE, "workflow type",

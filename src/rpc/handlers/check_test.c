@@ -5,6 +5,7 @@
 typedef struct world {
   arena arena;
   rng random;
+  zones zones;
   checker k;
   pb_StartWorkflowExecutionRequest *r;
 } world;
@@ -28,6 +29,7 @@ static void setup(world *w) {
   w->k = (checker){.arena = &w->arena,
                    .limits = &engine_default_limits,
                    .random = &w->random,
+                   .zones = &w->zones,
                    .ns_name = SPAN("default")};
   w->r = pb_new(&w->arena, StartWorkflowExecutionRequest);
   w->r->workflow_id = SPAN("w");
@@ -65,7 +67,9 @@ static void delay_and_cron(world *w) {
   w->r->workflow_start_delay = duration(&w->arena, 5, 0);
   w->r->cron_schedule = SPAN("@daily");
 }
-static void cron(world *w) { w->r->cron_schedule = SPAN("@daily"); }
+static void bad_cron(world *w) { w->r->cron_schedule = SPAN("every now and then"); }
+static void cron_never(world *w) { w->r->cron_schedule = SPAN("0 0 31 2 *"); }
+static void cron_nowhere(world *w) { w->r->cron_schedule = SPAN("CRON_TZ=X/Y @daily"); }
 static void coefficient(world *w) { with_retry(w)->backoff_coefficient = 0.5; }
 static void initial(world *w) { with_retry(w)->initial_interval = duration(&w->arena, -1, 0); }
 static void maximum(world *w) { with_retry(w)->maximum_interval = duration(&w->arena, -1, 0); }
@@ -173,7 +177,9 @@ static const struct {
     {negative_delay,
      "An invalid WorkflowStartDelaySeconds is set on request. cause: negative duration"},
     {delay_and_cron, "CronSchedule and WorkflowStartDelay may not be used together."},
-    {cron, "cron_schedule: this server cannot do that yet; start the workflow without it"},
+    {bad_cron, "invalid CronSchedule."},
+    {cron_nowhere, "invalid CronSchedule."},
+    {cron_never, "invalid CronSchedule, no time can be found to satisfy the schedule"},
     {coefficient, "BackoffCoefficient cannot be less than 1 on retry policy."},
     {initial, "invalid InitialInterval set on retry policy: negative duration"},
     {maximum, "invalid MaximumInterval set on retry policy: negative duration"},

@@ -63,7 +63,7 @@ def validate_start_times(t):
     )
 
 
-@scenario(needs=["cron"])
+@scenario()
 def validate_start_cron(t):
     """A cron schedule nobody understands, and one together with a delay."""
     _starts(
