@@ -182,11 +182,11 @@ static void complete(bench *b, engine_run *run, engine_token token, span request
   end(b);
 }
 
-static engine_token take_activity(bench *b, engine_run *run, int64_t id) {
+static engine_token take_activity(bench *b, engine_run *run, int64_t id, int64_t seq) {
   engine_activity task;
   engine_poller p = {.identity = SPAN("12345@host"),
                      .request_id = SPAN("3f8c9e0a-7d52-4d0c-9d6c-9b1d2f1f9a79")};
-  must(engine_activity_start(run, begin(b), id, &p, &task));
+  must(engine_activity_start(run, begin(b), id, seq, &p, &task));
   (void)PB_ENCODE(PollActivityTaskQueueResponse, task.response, &b->arena);
   end(b);
   return task.token;
@@ -209,7 +209,7 @@ static void one_workflow(bench *b, int64_t key) {
   at[2] = clock_ns();
   complete(b, run, token, b->schedule);
   at[3] = clock_ns();
-  token = take_activity(b, run, 5);
+  token = take_activity(b, run, 5, b->seq);
   at[4] = clock_ns();
   complete_activity(b, run, token);
   at[5] = clock_ns();
@@ -239,9 +239,9 @@ static void run_pending(bench *b, size_t n) {
   arena own = ARENA_INIT;
   engine_run *run = start(b, 1);
   complete(b, run, take_workflow_task(b, run), encode_schedule(&own, n));
-  int64_t before = clock_ns();
+  int64_t first_seq = b->seq - (int64_t)n + 1, before = clock_ns();
   for (size_t i = 0; i < n; i++) {
-    complete_activity(b, run, take_activity(b, run, 5 + (int64_t)i));
+    complete_activity(b, run, take_activity(b, run, 5 + (int64_t)i, first_seq + (int64_t)i));
   }
   printf("one run with %zu pending activities: %.2f us to take and complete each, %zu KiB\n", n,
          (double)(clock_ns() - before) / (double)n / 1e3, engine_memory_bytes(run) / 1024);

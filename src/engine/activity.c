@@ -22,6 +22,7 @@ static int64_t heartbeat_deadline_ns(const activity *act) {
 }
 
 int64_t activity_due_ns(const activity *act) {
+  if (act->pause) return 0;
   switch (act->state) {
     case PB_ACTIVITY_STATE_SCHEDULED:
       return earlier_ns(start_deadline_ns(act), close_deadline_ns(act));
@@ -43,7 +44,7 @@ void activity_update(engine_run *run, engine_item *it) {
   const activity *act = item_msg(it);
   const engine_host *h = run->tx.st->host;
   store_queued queued = {0};
-  if (act->state == PB_ACTIVITY_STATE_SCHEDULED) {
+  if (act->state == PB_ACTIVITY_STATE_SCHEDULED && !act->pause) {
     queued.queue = h->queue_key(h->ctx, run->ns, act->scheduled->task_queue->name,
                                 ENGINE_ACTIVITY_TASK, false);
     queued.priority = priority_of(run, act);
@@ -128,6 +129,20 @@ static pb_Failure *between_attempts(const attempt_end *end, arena *a) {
   return failure_timeout(a, end->timeout_type, end->failure->message, NULL, SPAN_NONE);
 }
 
+/* A paused activity waits however many attempts it had, unless it must not be tried again. */
+static retry_choice choose_retry(const engine_run *run, const activity *act,
+                                 const attempt_end *end) {
+  const pb_RetryPolicy *policy = act->scheduled->retry_policy;
+  if (act->pause && failure_is_retryable(end->failure, policy)) {
+    return (retry_choice){.retry_state = PB_RETRY_STATE_IN_PROGRESS};
+  }
+  return retry_decide(&(retry_question){.policy = policy,
+                                        .attempt = act->attempt,
+                                        .failure = end->failure,
+                                        .now_ns = run->tx.now_ns,
+                                        .deadline_ns = close_deadline_ns(act)});
+}
+
 int32_t activity_retry(engine_run *run, engine_item *it, const attempt_end *end) {
   const activity *now = item_msg(it);
   if (now->cancel_requested_id) return PB_RETRY_STATE_CANCEL_REQUESTED;
@@ -135,11 +150,7 @@ int32_t activity_retry(engine_run *run, engine_item *it, const attempt_end *end)
       end->timeout_type == PB_TIMEOUT_TYPE_SCHEDULE_TO_CLOSE) {
     return PB_RETRY_STATE_TIMEOUT;
   }
-  retry_choice choice = retry_decide(&(retry_question){.policy = now->scheduled->retry_policy,
-                                                       .attempt = now->attempt,
-                                                       .failure = end->failure,
-                                                       .now_ns = run->tx.now_ns,
-                                                       .deadline_ns = close_deadline_ns(now)});
+  retry_choice choice = choose_retry(run, now, end);
   if (choice.retry_state != PB_RETRY_STATE_IN_PROGRESS) return choice.retry_state;
   ledger_add(run, it,
              &(ledger_entry){.ended_time = run->tx.now_ns,
@@ -148,7 +159,7 @@ int32_t activity_retry(engine_run *run, engine_item *it, const attempt_end *end)
                              .retry_state = choice.retry_state,
                              .next_delay = choice.delay_ns});
   activity *act = item_edit(run, it);
-  act->state = PB_ACTIVITY_STATE_BACKOFF;
+  act->state = act->pause ? PB_ACTIVITY_STATE_SCHEDULED : PB_ACTIVITY_STATE_BACKOFF;
   act->attempt++;
   act->last_failure = between_attempts(end, run->tx.arena);
   act->last_worker_identity = act->started_identity;
@@ -159,6 +170,11 @@ int32_t activity_retry(engine_run *run, engine_item *it, const attempt_end *end)
   act->last_retry_state = choice.retry_state;
   act->started_time = 0;
   act->request_id = SPAN_NONE;
+  if (act->reset_heartbeat) {
+    act->heartbeat_details = SPAN_NONE;
+    act->last_heartbeat_time = 0;
+  }
+  act->reset = act->reset_heartbeat = false;
   activity_update(run, it);
   return choice.retry_state;
 }

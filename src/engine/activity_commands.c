@@ -5,12 +5,8 @@
 
 static int64_t capped(int64_t ns, int64_t most) { return most && ns > most ? most : ns; }
 
-/* Fills in the timeouts that were left out, and caps all by the run's. */
-static void resolve_timeouts(const engine_run *run,
-                             const pb_ScheduleActivityTaskCommandAttributes *in,
-                             pb_ActivityTaskScheduledEventAttributes *out) {
-  arena *a = run->tx.arena;
-  int64_t of_run = pb_duration_ns(run->info->started->workflow_run_timeout);
+void activity_resolve_timeouts(const pb_ScheduleActivityTaskCommandAttributes *in, int64_t of_run,
+                               pb_ActivityTaskScheduledEventAttributes *out, arena *a) {
   int64_t to_close = pb_duration_ns(in->schedule_to_close_timeout);
   int64_t to_start = pb_duration_ns(in->schedule_to_start_timeout);
   int64_t run_time = pb_duration_ns(in->start_to_close_timeout);
@@ -65,15 +61,14 @@ static const char *id_problem(span id, const char *what, arena *a) {
                       ID_LIMIT_BYTES);
 }
 
-static const char *schedule_problem(const pb_ScheduleActivityTaskCommandAttributes *in, arena *a) {
+const char *schedule_problem(const pb_ScheduleActivityTaskCommandAttributes *in, arena *a) {
   const char *why = queue_problem(in->task_queue);
   if (!why) why = id_problem(in->activity_id, "activityId", a);
   if (!why)
     why = id_problem(in->activity_type ? in->activity_type->name : SPAN_NONE, "activityType", a);
   if (!why) why = retry_policy_problem(in->retry_policy, a);
-  if (!why && in->priority && in->priority->priority_key < 0) {
-    why = "invalid priorities: priority key can't be negative";
-  }
+  const char *wrong = why ? NULL : priority_problem(in->priority);
+  if (wrong) why = arena_printf(a, "invalid priorities: %s", wrong);
   return why ? why : timeouts_problem(in, a);
 }
 
@@ -126,7 +121,8 @@ err *command_schedule_activity(command_ctx *c, const pb_Command *cmd) {
   s->priority = in->priority;
   static const pb_RetryPolicy unset;
   s->retry_policy = retry_policy_filled(in->retry_policy ? in->retry_policy : &unset, t->arena);
-  resolve_timeouts(run, in, s);
+  activity_resolve_timeouts(in, pb_duration_ns(run->info->started->workflow_run_timeout), s,
+                            t->arena);
   tx_append(run, ev);
   activity *act = item_new(run, ev->event_id, PB_ITEM_KIND_ACTIVITY, in->activity_id);
   act->scheduled = s;

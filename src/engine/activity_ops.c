@@ -49,11 +49,12 @@ static void mark_started(engine_run *run, engine_item *it, const engine_poller *
   activity_update(run, it);
 }
 
-err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_id,
+err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_id, int64_t seq,
                            const engine_poller *p, engine_activity *ret) {
   engine_item *it = item_by_id(run, scheduled_id, PB_ITEM_KIND_ACTIVITY);
   const activity *act = it ? item_msg(it) : NULL;
-  if (!run_is_open(run) || !act || act->state != PB_ACTIVITY_STATE_SCHEDULED) {
+  if (!run_is_open(run) || !act || act->state != PB_ACTIVITY_STATE_SCHEDULED ||
+      it->queued.seq != seq) {
     return engine_not_found(st->arena, GONE);
   }
   tx_begin(run, st);
@@ -71,11 +72,9 @@ err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_i
 static bool token_holds(const activity *act, const engine_token *token) {
   if (act->attempt != token->attempt) return false;
   if (act->state == PB_ACTIVITY_STATE_STARTED) return act->started_time == token->started_time_ns;
-  /* Nor may the end of the backoff before it have been remembered. */
-  if (act->state == PB_ACTIVITY_STATE_BACKOFF) {
-    return token->started_time_ns >= act->next_attempt_time;
-  }
-  return token->started_time_ns > 0;
+  /* Nor may the end of the backoff before it have been remembered. An operator may have begun
+   * anew since. */
+  return token->started_time_ns >= act->scheduled_time;
 }
 
 err *engine_activity_unstart(engine_run *run, engine_step *st, const engine_token *token) {
@@ -246,20 +245,22 @@ err *engine_activity_cancel(engine_run *run, engine_step *st, engine_activity_re
 }
 
 err *engine_activity_heartbeat(engine_run *run, engine_step *st, engine_activity_ref ref,
-                               span details, span identity, bool *ret_cancel_requested) {
+                               span details, span identity, engine_heartbeat *ret) {
   engine_item *it;
   TRY(begin(run, st, ref, identity, &it));
   if (details.n > st->host->limits->blob_bytes) {
     fail_for_good(run, it, identity, SPAN("Heartbeat details exceed size limit."));
     finish(run);
-    *ret_cancel_requested = true;
+    *ret = (engine_heartbeat){.cancel_requested = true};
     return NULL;
   }
   activity *act = item_edit(run, it);
   act->heartbeat_details = details;
   act->last_heartbeat_time = run->tx.now_ns;
   activity_update(run, it);
-  *ret_cancel_requested = act->cancel_requested_id != 0;
+  *ret = (engine_heartbeat){.cancel_requested = act->cancel_requested_id != 0,
+                            .paused = act->pause != NULL,
+                            .reset = act->reset};
   tx_finish(run);
   run_check_limits(run, st);
   return NULL;

@@ -31,6 +31,7 @@ static const char *check_activity(const engine_run *run, const engine_item *it, 
   if (it->id >= run->state.next_event_id) return "an activity is newer than history";
   if (act->attempt < 1) return "an activity has no attempt";
   if (!run_is_open(run)) return it->due_ns || it->queued.queue ? "a closed run acts" : NULL;
+  if (act->pause) return it->due_ns || it->queued.queue ? "a paused activity acts" : NULL;
   if (act->state == PB_ACTIVITY_STATE_SCHEDULED && !it->queued.queue) {
     return "a scheduled activity waits in no queue";
   }
@@ -38,6 +39,7 @@ static const char *check_activity(const engine_run *run, const engine_item *it, 
     return "an activity that is not scheduled waits in a queue";
   }
   if (act->state == PB_ACTIVITY_STATE_BACKOFF && !it->due_ns) return "a backoff never ends";
+  if (act->adjusted) return NULL;
   int32_t most = act->scheduled->retry_policy ? act->scheduled->retry_policy->maximum_attempts : 0;
   return most > 0 && act->attempt > most ? "an activity has more attempts than allowed" : NULL;
 }

@@ -236,8 +236,10 @@ typedef struct engine_activity {
 
 /* As engine_wft_start. `st->lazy` is false for the last permitted attempt: it must be durable
  * before dispatch. */
+/* `seq` is the place in the queue that the task was offered with: it may have moved since. */
 MUST_USE err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_id,
-                                    const engine_poller *p, engine_activity *ret_activity);
+                                    int64_t seq, const engine_poller *p,
+                                    engine_activity *ret_activity);
 MUST_USE err *engine_activity_unstart(engine_run *run, engine_step *st, const engine_token *token);
 
 /* The activity an operation is about: by token, or by id (token NULL). */
@@ -256,9 +258,28 @@ MUST_USE err *engine_activity_fail(engine_run *run, engine_step *st, engine_acti
 MUST_USE err *engine_activity_cancel(engine_run *run, engine_step *st, engine_activity_ref ref,
                                      span details, span identity,
                                      const pb_WorkerVersionStamp *version);
+/* What the attempt is told by its heartbeat. */
+typedef struct engine_heartbeat {
+  bool cancel_requested, paused, reset;
+} engine_heartbeat;
+
 /* Lazy. */
 MUST_USE err *engine_activity_heartbeat(engine_run *run, engine_step *st, engine_activity_ref ref,
-                                        span details, span identity, bool *ret_cancel_requested);
+                                        span details, span identity, engine_heartbeat *ret_heard);
+
+/* --- activities, by operators: not an event any of them --- */
+
+/* FAILED_PRECONDITION when the activity named is paused, by another request. */
+MUST_USE err *engine_activity_pause(engine_run *run, engine_step *st,
+                                    const pb_PauseActivityRequest *r);
+MUST_USE err *engine_activity_unpause(engine_run *run, engine_step *st,
+                                      const pb_UnpauseActivityRequest *r);
+MUST_USE err *engine_activity_reset(engine_run *run, engine_step *st,
+                                    const pb_ResetActivityRequest *r);
+/* Paths of the mask are in snake_case. `ret_options`: of the last activity that was changed. */
+MUST_USE err *engine_activity_update_options(engine_run *run, engine_step *st,
+                                             const pb_UpdateActivityOptionsRequest *r,
+                                             pb_ActivityOptions **ret_options);
 
 /* --- messages from outside --- */
 

@@ -17,6 +17,11 @@ enum {
   LEDGER_REFS = 8,
 };
 
+/* Attempts are counted on when an operator lets their count begin anew. */
+static int32_t number_of(const pb_store_ActivityItem *act) {
+  return act->earlier_attempts + act->attempt;
+}
+
 static int32_t slot_of(int32_t attempt) { return (attempt - 1) % LEDGER_SLOTS + 1; }
 
 /* The kept failure with this hash, or NULL. */
@@ -67,13 +72,14 @@ static int64_t *part_bytes(engine_run *run, pb_store_ActivityItem *act, int32_t 
 
 static void store_failure(engine_run *run, pb_store_ActivityItem *act, const pb_Failure *failure,
                           pb_store_AttemptRecord *rec) {
+  const int32_t number = number_of(act);
   arena *a = run->tx.arena;
   span encoded = PB_ENCODE(Failure, failure, a);
   uint64_t hash = hash_bytes((hash_key){1, 2}, encoded);
   rec->failure_bytes = (int64_t)encoded.n;
-  int64_t *part = part_bytes(run, act, rec->attempt);
+  int64_t *part = part_bytes(run, act, number);
   pb_store_AttemptFailureRef *ref = find_ref(act, hash);
-  if (ref && ref_holds(ref, rec->attempt)) {
+  if (ref && ref_holds(ref, number)) {
     rec->failure_slot = ref->slot;
     return;
   }
@@ -84,7 +90,7 @@ static void store_failure(engine_run *run, pb_store_ActivityItem *act, const pb_
   rec->failure = (pb_Failure *)failure;
   run->state.ledger_bytes += (int64_t)encoded.n;
   *part += (int64_t)encoded.n;
-  add_ref(act, a, hash, rec->attempt);
+  add_ref(act, a, hash, number);
 }
 
 void ledger_add(engine_run *run, engine_item *it, const ledger_entry *entry) {
@@ -96,11 +102,12 @@ void ledger_add(engine_run *run, engine_item *it, const ledger_entry *entry) {
                                 .worker_identity = entry->worker_identity,
                                 .next_delay = entry->next_delay,
                                 .retry_state = entry->retry_state};
+  if (act->earlier_attempts) rec.number = number_of(act);
   if (entry->failure) store_failure(run, act, entry->failure, &rec);
   *step_row(run->tx.st) =
       (store_row){.kind = ROW_ATTEMPT_PUT,
                   .run = run->run,
                   .id = it->id,
-                  .attempt = slot_of(act->attempt),
+                  .attempt = slot_of(number_of(act)),
                   .blob = bytes_copy(PB_ENCODE(store_AttemptRecord, &rec, run->tx.arena))};
 }

@@ -109,7 +109,7 @@ static void fail_once(fixture *f, span message) {
   engine_activity act;
   begin(f, &st);
   engine_poller p = {.identity = SPAN("worker")};
-  assert_null(engine_activity_start(f->run, &st, 5, &p, &act));
+  assert_null(engine_activity_start(f->run, &st, 5, f->seq, &p, &act));
   assert_int_equal(act.token.attempt, ++f->attempt);
   pb_Failure failure = {.message = message};
   engine_activity_ref ref = {.token = &act.token};

@@ -1,6 +1,8 @@
 /* reset_points.c - where a run may be reset to: the first task that each build of a worker
  * completed, over the whole chain of runs. And the search attributes that follow from builds. */
+#include "base/buf.h"
 #include "engine/command.h"
+#include "proto/json_text.h"
 
 enum { MOST_POINTS = 20, REPORTED_FAILURES = 5 };
 
@@ -71,8 +73,11 @@ typedef struct texts {
 } texts;
 
 static void add_text(texts *t, const char *prefix, span text, arena *a) {
-  t->json = t->json ? arena_printf(a, "%s,\"%s%.*s\"", t->json, prefix, SPAN_ARG(text))
-                    : arena_printf(a, "[\"%s%.*s\"", prefix, SPAN_ARG(text));
+  buf quoted = BUF_INIT;
+  json_put_string(&quoted, arena_spanf(a, "%s%.*s", prefix, SPAN_ARG(text)));
+  t->json = t->json ? arena_printf(a, "%s,%.*s", t->json, SPAN_ARG(buf_span(&quoted)))
+                    : arena_printf(a, "[%.*s", SPAN_ARG(buf_span(&quoted)));
+  buf_release(&quoted);
 }
 
 static pb_Payload_MetadataEntry *metadata(arena *a, span key, span value) {
@@ -128,7 +133,7 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a) {
   const pb_store_RunState *s = &run->state;
   const pb_SearchAttributes *first = run->info->started->search_attributes;
   const pb_SearchAttributes *later = s->search_attributes;
-  size_t most = (first ? first->indexed_fields.n : 0) + (later ? later->indexed_fields.n : 0) + 3;
+  size_t most = (first ? first->indexed_fields.n : 0) + (later ? later->indexed_fields.n : 0) + 4;
   pb_SearchAttributes *all = pb_new(a, SearchAttributes);
   all->indexed_fields.v = arena_array(a, pb_SearchAttributes_IndexedFieldsEntry *, most);
   add_known(all, later ? later : first);
@@ -142,5 +147,10 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a) {
   add_attribute(all, "BuildIds", &builds, a);
   add_attribute(all, "BinaryChecksums", &checksums, a);
   add_problems(run, all, a);
+  texts paused = {0};
+  for (size_t i = 0; i < s->paused_activity_types.n; i++) {
+    add_text(&paused, "property:activityType=", s->paused_activity_types.v[i], a);
+  }
+  add_attribute(all, "TemporalPauseInfo", &paused, a);
   return all;
 }

@@ -91,9 +91,35 @@ static const char *answer(walk *k) {
   return arena_printf(&k->arena, "%.*s%s%s\n", (int)(at - ways[way]), ways[way], who, at + 2);
 }
 
+static const char *control(walk *k) {
+  arena *a = &k->arena;
+  const int id = (int)below(k, NAMES);
+  switch (below(k, 6)) {
+    case 0:
+    case 1:
+      return arena_printf(a, "pause id=a%d request_id=p%d\n", id, (int)below(k, 3));
+    case 2:
+      return arena_printf(a, "unpause %s%s\n", below(k, 2) ? "unpause_all=true" : "type=Act",
+                          below(k, 2) ? "" : " reset_attempts=true reset_heartbeat=true");
+    case 3:
+      return arena_printf(a, "unpause id=a%d jitter=2s\n", id);
+    case 4:
+      return arena_printf(a, "reset id=a%d%s%s\n", id, below(k, 2) ? " keep_paused=true" : "",
+                          below(k, 2) ? " restore_original_options=true" : "");
+    default:
+      if (below(k, 3) == 0) return arena_printf(a, "options id=a%d restore_original=true\n", id);
+      return arena_printf(a,
+                          "options id=a%d update_mask.paths=start_to_close_timeout "
+                          "update_mask.paths=task_queue.name "
+                          "activity_options.start_to_close_timeout=%ds "
+                          "activity_options.task_queue=%s\n",
+                          id, 1 + (int)below(k, 5), below(k, 2) ? "q" : "elsewhere");
+  }
+}
+
 static const char *any_line(walk *k, engine_run *run) {
   arena *a = &k->arena;
-  switch (below(k, 20)) {
+  switch (below(k, 22)) {
     case 0:
     case 1:
     case 2:
@@ -126,6 +152,9 @@ static const char *any_line(walk *k, engine_run *run) {
     case 17:
     case 18:
       return arena_printf(a, "advance %dms\n", (int)below(k, 2500));
+    case 19:
+    case 20:
+      return control(k);
     default:
       return below(k, 2) ? "crash\n" : "crash unwritten\n";
   }

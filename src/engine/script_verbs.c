@@ -46,8 +46,7 @@ static bool is_one_of(span name, const char *names) {
   return false;
 }
 
-/* Every "path=value" from word `from` on goes into the message, but for the `own` options. */
-static const char *fill(world *w, const script_line *line, size_t from, const char *own,
+const char *script_fill(world *w, const script_line *line, size_t from, const char *own,
                         const pb_desc *d, void *msg) {
   const char *why = NULL;
   for (size_t i = from; i < line->n && !why; i++) {
@@ -205,7 +204,8 @@ static const char *do_complete(world *w, const script_line *line) {
   arena *a = &w->arena;
   pb_RespondWorkflowTaskCompletedRequest *r = pb_new(a, RespondWorkflowTaskCompletedRequest);
   r->identity = SPAN("worker");
-  const char *why = fill(w, line, 1, "token as", &pb_RespondWorkflowTaskCompletedRequest_desc, r);
+  const char *why =
+      script_fill(w, line, 1, "token as", &pb_RespondWorkflowTaskCompletedRequest_desc, r);
   r->commands.v = arena_array(a, pb_Command *, line->n_subs + 1);
   for (size_t i = 0; i < line->n_subs && !why; i++) {
     r->commands.v[r->commands.n] = pb_new(a, Command);
@@ -229,7 +229,7 @@ static const char *do_fail(world *w, const script_line *line) {
   pb_RespondWorkflowTaskFailedRequest *r = pb_new(&w->arena, RespondWorkflowTaskFailedRequest);
   r->identity = SPAN("worker");
   r->cause = PB_WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE;
-  const char *why = fill(w, line, 1, "token", &pb_RespondWorkflowTaskFailedRequest_desc, r);
+  const char *why = script_fill(w, line, 1, "token", &pb_RespondWorkflowTaskFailedRequest_desc, r);
   const engine_token *token = token_of(w, line, "wft");
   if (!why && !token) why = "no such token";
   if (why) return why;
@@ -275,7 +275,7 @@ static const char *do_signal(world *w, const script_line *line) {
   r->identity = SPAN("script");
   if (line->n < 2) return "signal takes a name";
   r->signal_name = line->words[1];
-  const char *why = fill(w, line, 2, "wakes", &pb_SignalWorkflowExecutionRequest_desc, r);
+  const char *why = script_fill(w, line, 2, "wakes", &pb_SignalWorkflowExecutionRequest_desc, r);
   if (why) return why;
   engine_signal_args args = {.name = r->signal_name,
                              .input = r->input,
@@ -302,7 +302,7 @@ static const char *do_cancel(world *w, const script_line *line) {
   pb_RequestCancelWorkflowExecutionRequest *r =
       pb_new(&w->arena, RequestCancelWorkflowExecutionRequest);
   r->identity = SPAN("script");
-  const char *why = fill(w, line, 1, "", &pb_RequestCancelWorkflowExecutionRequest_desc, r);
+  const char *why = script_fill(w, line, 1, "", &pb_RequestCancelWorkflowExecutionRequest_desc, r);
   if (why) return why;
   engine_step *st = world_begin(w);
   world_end(w, engine_request_cancel(world_run(w), st, r));
@@ -313,7 +313,7 @@ static const char *do_terminate(world *w, const script_line *line) {
   pb_TerminateWorkflowExecutionRequest *r = pb_new(&w->arena, TerminateWorkflowExecutionRequest);
   r->identity = SPAN("script");
   r->reason = SPAN("enough");
-  const char *why = fill(w, line, 1, "", &pb_TerminateWorkflowExecutionRequest_desc, r);
+  const char *why = script_fill(w, line, 1, "", &pb_TerminateWorkflowExecutionRequest_desc, r);
   if (why) return why;
   engine_step *st = world_begin(w);
   engine_terminate_args args = {
@@ -503,7 +503,7 @@ static const char *do_take(world *w, const script_line *line) {
                      .version = version.build_id.n ? &version : NULL};
   engine_activity got;
   engine_step *st = world_begin(w);
-  err *e = engine_activity_start(world_run(w), st, scheduled_id, &p, &got);
+  err *e = engine_activity_start(world_run(w), st, scheduled_id, it ? it->queued.seq : 0, &p, &got);
   if (!e) {
     buf_addf(&w->out, "gives attempt=%d", got.response->attempt);
     if (has_word(line, "whole")) {
@@ -539,13 +539,13 @@ static const char *do_release(world *w, const script_line *line) {
   return NULL;
 }
 
-#define ACTIVITY_REQUEST(Name)                                \
-  engine_activity_ref ref;                                    \
-  pb_##Name *r = pb_new(&w->arena, Name);                     \
-  r->identity = SPAN("worker");                               \
-  const char *why = activity_ref(w, line, &ref);              \
-  if (!why) why = fill(w, line, 2, "", &pb_##Name##_desc, r); \
-  if (why) return why;                                        \
+#define ACTIVITY_REQUEST(Name)                                       \
+  engine_activity_ref ref;                                           \
+  pb_##Name *r = pb_new(&w->arena, Name);                            \
+  r->identity = SPAN("worker");                                      \
+  const char *why = activity_ref(w, line, &ref);                     \
+  if (!why) why = script_fill(w, line, 2, "", &pb_##Name##_desc, r); \
+  if (why) return why;                                               \
   engine_step *st = world_begin(w)
 
 static const char *do_done(world *w, const script_line *line) {
@@ -570,10 +570,12 @@ static const char *do_canceled(world *w, const script_line *line) {
 }
 
 static const char *do_beat(world *w, const script_line *line) {
-  bool cancel = false;
+  engine_heartbeat heard = {0};
   ACTIVITY_REQUEST(RecordActivityTaskHeartbeatRequest);
-  err *e = engine_activity_heartbeat(world_run(w), st, ref, r->details, r->identity, &cancel);
-  if (!e && cancel) buf_adds(&w->out, "cancel requested\n");
+  err *e = engine_activity_heartbeat(world_run(w), st, ref, r->details, r->identity, &heard);
+  if (heard.cancel_requested) buf_adds(&w->out, "cancel requested\n");
+  if (heard.paused) buf_adds(&w->out, "paused\n");
+  if (heard.reset) buf_adds(&w->out, "reset\n");
   world_end(w, e);
   return NULL;
 }
@@ -609,6 +611,10 @@ static const struct {
     {"failed", do_failed},
     {"canceled", do_canceled},
     {"beat", do_beat},
+    {"pause", script_pause},
+    {"unpause", script_unpause},
+    {"reset", script_reset},
+    {"options", script_options},
 };
 
 const char *script_do(world *w, const script_line *line) {

@@ -26,4 +26,16 @@ const char *script_run(world *w, span text);
  * NULL. */
 const char *script_do(world *w, const script_line *line);
 
+/* Every "path=value" from word `from` on goes into the message, but for the `own` options. What is
+ * wrong, or NULL. */
+const char *script_fill(world *w, const script_line *line, size_t from, const char *own,
+                        const pb_desc *d, void *msg);
+
+/* --- script_control.c --- */
+
+const char *script_pause(world *w, const script_line *line);
+const char *script_unpause(world *w, const script_line *line);
+const char *script_reset(world *w, const script_line *line);
+const char *script_options(world *w, const script_line *line);
+
 #endif

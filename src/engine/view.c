@@ -159,9 +159,22 @@ static pb_PendingWorkflowTaskInfo *describe_wft(const engine_run *run, arena *a)
 }
 
 static int32_t pending_state(const activity *act) {
+  const bool running = act->state == PB_ACTIVITY_STATE_STARTED;
   if (act->cancel_requested_id) return PB_PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
-  return act->state == PB_ACTIVITY_STATE_STARTED ? PB_PENDING_ACTIVITY_STATE_STARTED
-                                                 : PB_PENDING_ACTIVITY_STATE_SCHEDULED;
+  if (act->pause) {
+    return running ? PB_PENDING_ACTIVITY_STATE_PAUSE_REQUESTED : PB_PENDING_ACTIVITY_STATE_PAUSED;
+  }
+  return running ? PB_PENDING_ACTIVITY_STATE_STARTED : PB_PENDING_ACTIVITY_STATE_SCHEDULED;
+}
+
+pb_ActivityOptions *activity_options_shown(const pb_ActivityOptions *o, arena *a) {
+  pb_ActivityOptions *shown = pb_new(a, ActivityOptions);
+  *shown = *o;
+  if (!o->retry_policy) return shown;
+  shown->retry_policy = pb_new(a, RetryPolicy);
+  *shown->retry_policy = *o->retry_policy;
+  shown->retry_policy->non_retryable_error_types.n = 0;
+  return shown;
 }
 
 static pb_ActivityOptions *describe_options(const activity *act, arena *a) {
@@ -173,14 +186,19 @@ static pb_ActivityOptions *describe_options(const activity *act, arena *a) {
   o->schedule_to_start_timeout = s->schedule_to_start_timeout;
   o->start_to_close_timeout = s->start_to_close_timeout;
   o->heartbeat_timeout = s->heartbeat_timeout;
-  if (s->retry_policy) {
-    /* The original leaves the list out here. */
-    o->retry_policy = pb_new(a, RetryPolicy);
-    *o->retry_policy = *s->retry_policy;
-    o->retry_policy->non_retryable_error_types.n = 0;
-  }
+  o->retry_policy = s->retry_policy;
   o->priority = s->priority;
-  return o;
+  return activity_options_shown(o, a);
+}
+
+static pb_PendingActivityInfo_PauseInfo *describe_pause(const activity *act, arena *a) {
+  pb_PendingActivityInfo_PauseInfo *p = pb_new(a, PendingActivityInfo_PauseInfo);
+  p->pause_time = pb_time_new(a, act->pause->time);
+  p->which_paused_by = PB_PendingActivityInfo_PauseInfo_manual_FIELD;
+  p->manual = pb_new(a, PendingActivityInfo_PauseInfo_Manual);
+  p->manual->identity = act->pause->identity;
+  p->manual->reason = act->pause->reason;
+  return p;
 }
 
 static pb_PendingActivityInfo *describe_activity(const activity *act, arena *a) {
@@ -204,6 +222,10 @@ static pb_PendingActivityInfo *describe_activity(const activity *act, arena *a) 
   if (act->state == PB_ACTIVITY_STATE_BACKOFF) {
     p->next_attempt_schedule_time = pb_time_new(a, act->next_attempt_time);
     p->current_retry_interval = pb_duration_new(a, act->retry_interval);
+  }
+  if (act->pause) {
+    p->paused = true;
+    p->pause_info = describe_pause(act, a);
   }
   p->priority = s->priority;
   p->activity_options = describe_options(act, a);

@@ -123,7 +123,9 @@ static entry *entry_find(const match_queue *q, int64_t run, int64_t id) {
 }
 
 static void entry_add(matching *m, match_queue *q, const match_task *task) {
-  if (entry_find(q, task->run, task->id)) return;
+  entry *old = entry_find(q, task->run, task->id);
+  if (old && old->task.queued.seq >= task->queued.seq) return;
+  if (old) entry_drop(m, q, old);
   entry *e = mem_new(entry);
   e->task = *task;
   e->task.queued.queue = q->key;

@@ -89,7 +89,8 @@ bool matching_drop(matching *m, match_queue *q);
 void match_pin(match_queue *q);
 void match_unpin(match_queue *q);
 
-/* A task became ready. One that is known already is ignored. */
+/* A task became ready. One that is known already stays where it is, unless it was offered again
+ * later (a greater seq): then it moves to the new place. */
 void match_add(matching *m, match_queue *q, const match_task *task);
 /* A task comes back from a poll that cannot take it: it is first in line again. */
 void match_put_back(matching *m, match_queue *q, const match_task *task);

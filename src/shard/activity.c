@@ -123,8 +123,12 @@ static void act_heartbeat(shard *s, call *c, shard_run *run) {
   const pb_RecordActivityTaskHeartbeatRequest *r = c->request;
   pb_RecordActivityTaskHeartbeatResponse *response =
       pb_new(c->op->arena, RecordActivityTaskHeartbeatResponse);
+  engine_heartbeat heard = {0};
   err *e = engine_activity_heartbeat(run->engine, call_step(c, run), ref_of(c), r->details,
-                                     r->identity, &response->cancel_requested);
+                                     r->identity, &heard);
+  response->cancel_requested = heard.cancel_requested;
+  response->activity_paused = heard.paused;
+  response->activity_reset = heard.reset;
   call_finish(c, run, e, response);
 }
 
@@ -132,8 +136,12 @@ static void act_heartbeat_by_id(shard *s, call *c, shard_run *run) {
   const pb_RecordActivityTaskHeartbeatByIdRequest *r = c->request;
   pb_RecordActivityTaskHeartbeatByIdResponse *response =
       pb_new(c->op->arena, RecordActivityTaskHeartbeatByIdResponse);
+  engine_heartbeat heard = {0};
   err *e = engine_activity_heartbeat(run->engine, call_step(c, run), ref_of(c), r->details,
-                                     r->identity, &response->cancel_requested);
+                                     r->identity, &heard);
+  response->cancel_requested = heard.cancel_requested;
+  response->activity_paused = heard.paused;
+  response->activity_reset = heard.reset;
   call_finish(c, run, e, response);
 }
 

@@ -117,10 +117,14 @@ typedef struct attempts_read {
   shard_run *run;
 } attempts_read;
 
-static int by_attempt(const void *a, const void *b) {
-  const pb_store_AttemptRecord *x = *(pb_store_AttemptRecord *const *)a;
-  const pb_store_AttemptRecord *y = *(pb_store_AttemptRecord *const *)b;
-  return (x->attempt > y->attempt) - (x->attempt < y->attempt);
+static int32_t number_of(const pb_store_AttemptRecord *r) {
+  return r->number ? r->number : r->attempt;
+}
+
+static int by_number(const void *a, const void *b) {
+  int32_t x = number_of(*(pb_store_AttemptRecord *const *)a);
+  int32_t y = number_of(*(pb_store_AttemptRecord *const *)b);
+  return (x > y) - (x < y);
 }
 
 /* Several attempts may share one stored failure: the row (numbered by `attempt`) that holds it. */
@@ -137,7 +141,7 @@ static err *decode_attempts(const store_load *l, arena *a, shard_attempts *all) 
       if (l->rows[k].attempt == r->failure_slot) r->failure = all->v[k]->failure;
     }
   }
-  if (all->n > 1) qsort(all->v, all->n, sizeof(pb_store_AttemptRecord *), by_attempt);
+  if (all->n > 1) qsort(all->v, all->n, sizeof(pb_store_AttemptRecord *), by_number);
   if (all->n > ENGINE_LEDGER_ATTEMPTS) {
     all->v += all->n - ENGINE_LEDGER_ATTEMPTS;
     all->n = ENGINE_LEDGER_ATTEMPTS;

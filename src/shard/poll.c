@@ -209,7 +209,8 @@ static bool start_activity(poll *p, shard_run *run) {
   engine_step *st = step_part_add(p->s, p->step, run);
   arena *a = &p->step->arena;
   engine_poller poller = make_poller(p, a);
-  if (!step_begun(p, engine_activity_start(run->engine, st, p->task.id, &poller, &p->act))) {
+  if (!step_begun(p, engine_activity_start(run->engine, st, p->task.id, p->task.queued.seq, &poller,
+                                           &p->act))) {
     return false;
   }
   p->act.response->task_token =

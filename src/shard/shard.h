@@ -151,6 +151,12 @@ void shard_activity_cancel_by_id(shard *s, shard_op *op,
                                  const pb_RespondActivityTaskCanceledByIdRequest *r);
 void shard_activity_heartbeat_by_id(shard *s, shard_op *op,
                                     const pb_RecordActivityTaskHeartbeatByIdRequest *r);
+void shard_activity_pause(shard *s, shard_op *op, const pb_PauseActivityRequest *r);
+void shard_activity_unpause(shard *s, shard_op *op, const pb_UnpauseActivityRequest *r);
+void shard_activity_reset(shard *s, shard_op *op, const pb_ResetActivityRequest *r);
+/* The paths of the mask are in snake_case. */
+void shard_activity_update_options(shard *s, shard_op *op,
+                                   const pb_UpdateActivityOptionsRequest *r);
 /* Ends the worker's polls with an empty answer at once; forgets its sticky queue. */
 void shard_shutdown_worker(shard *s, shard_op *op, const pb_ShutdownWorkerRequest *r);
 void shard_describe_task_queue(shard *s, shard_op *op, const pb_DescribeTaskQueueRequest *r);

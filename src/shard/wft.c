@@ -155,7 +155,7 @@ static void start_eager(shard *s, completion *c, shard_run *run, engine_step *st
     bool mine = task.kind == ENGINE_ACTIVITY_TASK &&
                 scheduled[n++]->schedule_activity_task_command_attributes->request_eager_execution;
     if (mine) uuid_format(uuid_random(&s->env->random), request_id);
-    if (!mine || engine_activity_start(run->engine, starts, task.id, &p, &act)) {
+    if (!mine || engine_activity_start(run->engine, starts, task.id, task.queued.seq, &p, &act)) {
       st->tasks[kept++] = task;
       continue;
     }

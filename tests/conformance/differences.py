@@ -60,7 +60,55 @@ NOT_BUILT = "said only of what is built: a client may rely on it"
 CAPABILITIES = {"eager_workflow_start": True}
 FINAL_FAILURE = SameAs(("history", 6, "activity_task_failed_event_attributes", "failure"))
 
+NEW_EXPIRY = (
+    "the original goes on showing the end that followed from the options before; it is the new"
+    " one that counts here"
+)
+
 DIFFERENCES = [
+    Difference(
+        "activity_options_all",
+        ("describe updated", "pending_activities", 0, "expiration_time"),
+        "<time>",
+        NEW_EXPIRY,
+    ),
+    Difference(
+        "activity_options_cleared",
+        ("describe", "pending_activities", 0, "expiration_time"),
+        Absent,
+        NEW_EXPIRY,
+    ),
+    *[
+        Difference(
+            scenario,
+            ("activity task", "heartbeat_timeout"),
+            "7s",
+            "the original tells the worker the timeouts of the schedule and counts by the new"
+            " ones, so that a worker heartbeats too rarely",
+        )
+        for scenario in ("activity_options_paused", "activity_options_retried_types")
+    ],
+    Difference(
+        "activity_options_retried_types_replaced",
+        ("update", "activity_options", "retry_policy", "non_retryable_error_types"),
+        Absent,
+        "the list is not replaced there and here; the original's answer says that it is",
+    ),
+    *[
+        Difference(
+            "activity_options_retried_types_replaced",
+            (*path, "retry_policy", "maximum_interval"),
+            "200s",
+            "what is left out of a policy is filled in here as when the activity was scheduled",
+        )
+        for path in (("update", "activity_options"), ("activity task",))
+    ],
+    Difference(
+        "activity_options_bad",
+        ("start delay", "activity_options", "start_delay"),
+        Absent,
+        "an activity of a workflow has no start delay: the original echoes it and forgets it",
+    ),
     Difference(
         "retry_short_backoff",
         ("the wait of 0.2 s",),

@@ -82,12 +82,17 @@ RULES = [
     Rule("last_attempt_complete_time", "time", CLOCK),
     Rule("next_attempt_schedule_time", "time", CLOCK),
     Rule("original_scheduled_time", "time", CLOCK),
+    Rule("pause_time", "time", CLOCK),
     Rule("execution_duration", "opaque", CLOCK),
     Rule(
         "workflow_task_scheduled_event_attributes.start_to_close_timeout",
         "opaque",
         "from attempt 4 on the original adds jitter; the scenario notes the range",
         "task_attempt_grows",
+    ),
+    Rule("current_retry_interval", "opaque", "jitter is random", "activity_*_jitter"),
+    Rule(
+        "current_retry_interval", "opaque", "jitter is random", "activity_execution_operations"
     ),
     Rule(
         "current_retry_interval",

@@ -113,5 +113,14 @@ err *api_activity_complete_by_id(ask *k);
 err *api_activity_fail_by_id(ask *k);
 err *api_activity_cancel_by_id(ask *k);
 err *api_activity_heartbeat_by_id(ask *k);
+/* activity_control.c */
+err *api_activity_pause(ask *k);
+err *api_activity_unpause(ask *k);
+err *api_activity_reset(ask *k);
+err *api_activity_update_options(ask *k);
+err *api_activity_execution_pause(ask *k);
+err *api_activity_execution_unpause(ask *k);
+err *api_activity_execution_reset(ask *k);
+err *api_activity_execution_update_options(ask *k);
 
 #endif
