@@ -53,7 +53,7 @@ err *engine_activity_start(engine_run *run, engine_step *st, int64_t scheduled_i
                            const engine_poller *p, engine_activity *ret) {
   engine_item *it = item_by_id(run, scheduled_id, PB_ITEM_KIND_ACTIVITY);
   const activity *act = it ? item_msg(it) : NULL;
-  if (!run_is_open(run) || !act || act->state != PB_ACTIVITY_STATE_SCHEDULED ||
+  if (!run_is_open(run) || !act || act->state != PB_ACTIVITY_STATE_SCHEDULED || !it->queued.queue ||
       it->queued.seq != seq) {
     return engine_not_found(st->arena, GONE);
   }
