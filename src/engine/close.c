@@ -14,6 +14,10 @@ static void settle_items(engine_run *run) {
   for (size_t i = 0; i < n; i++) item_delete(run, items[i]);
   items = items_sorted(run, PB_ITEM_KIND_ACTIVITY, run->tx.arena, &n);
   for (size_t i = 0; i < n; i++) item_set_due(run, items[i], 0, (store_queued){0});
+  if (run->outside.n) {
+    children_close(run);
+    externals_close(run);
+  }
 }
 
 static int64_t delete_time_ns(const engine_run *run) {
@@ -26,6 +30,7 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   tx_append(run, close_event);
   tx_drop_buffer(run);
   settle_items(run);
+  child_result_keep(run, close_event);
   run->wft_queued = (store_queued){0};
   run->state.first_backoff_until = 0;
   run->state.status = status;

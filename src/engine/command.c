@@ -24,10 +24,11 @@ static const command_rule rules[] = {
     {PB_COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, "UpsertWorkflowSearchAttributes", false,
      command_upsert_search_attributes},
     {PB_COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION,
-     "RequestCancelExternalWorkflowExecution", false, NULL},
-    {PB_COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION, "StartChildWorkflowExecution", false, NULL},
+     "RequestCancelExternalWorkflowExecution", false, command_cancel_external},
+    {PB_COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION, "StartChildWorkflowExecution", false,
+     command_start_child},
     {PB_COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION, "SignalExternalWorkflowExecution", false,
-     NULL},
+     command_signal_external},
     {PB_COMMAND_TYPE_PROTOCOL_MESSAGE, "ProtocolMessage", false, NULL},
     {PB_COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION, "ScheduleNexusOperation", false, NULL},
     {PB_COMMAND_TYPE_REQUEST_CANCEL_NEXUS_OPERATION, "RequestCancelNexusOperation", false, NULL},
@@ -72,6 +73,34 @@ err *command_check_bytes(command_ctx *c, size_t size_bytes, size_t limit, int32_
   if (size_bytes <= limit) return NULL;
   c->terminate = true;
   return command_refuse(c, cause, "%s exceeds size limit.", what);
+}
+
+err *command_check_pending(command_ctx *c, int64_t pending, int32_t cause, const char *what) {
+  int64_t most = c->run->tx.st->host->limits->pending;
+  if (pending < most) return NULL;
+  return command_refuse(c, cause,
+                        "the number of pending %s, %lld, has reached the per-workflow limit of "
+                        "%lld",
+                        what, (long long)pending, (long long)most);
+}
+
+static err *namespace_not_found(arena *a, span name) {
+  pb_NamespaceNotFoundFailure detail = {.namespace = name};
+  err *e = ERR(a, NOT_FOUND, "Namespace %.*s is not found.", SPAN_ARG(name));
+  e->detail_type = pb_name(&pb_NamespaceNotFoundFailure_desc);
+  e->detail = PB_ENCODE(NamespaceNotFoundFailure, &detail, a);
+  return e;
+}
+
+err *command_check_namespace(command_ctx *c, span name, int32_t cause) {
+  const engine_run *run = c->run;
+  const engine_host *h = run->tx.st->host;
+  if (!name.n || span_eq(name, run->info->namespace_name)) return NULL;
+  if (!h->namespace_id(h->ctx, name).n) {
+    c->keeps_task = true;
+    return namespace_not_found(run->tx.arena, name);
+  }
+  return command_refuse(c, cause, "cross namespace commands are not allowed");
 }
 
 const char *duration_problem(const pb_Duration *d) {

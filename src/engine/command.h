@@ -11,6 +11,7 @@ typedef struct command_ctx {
   bool wake;          /* the next workflow task must follow at once */
   int32_t fail_cause; /* of the error returned */
   bool terminate;     /* the error also ends the run: an oversized payload */
+  bool keeps_task;    /* the error is an answer only: the task stays in flight */
 } command_ctx;
 
 /* Applies one command. An error becomes the WorkflowTaskFailed that replaces the whole completion;
@@ -33,6 +34,13 @@ MUST_USE err *command_refuse(command_ctx *c, int32_t cause, const char *fmt, ...
 /* Refuses more bytes than a limit, and marks the run for termination. */
 MUST_USE err *command_check_bytes(command_ctx *c, size_t size_bytes, size_t limit, int32_t cause,
                                   const char *what);
+/* Refuses one more of what is pending when there are as many as a run may have. */
+MUST_USE err *command_check_pending(command_ctx *c, int64_t pending, int32_t cause,
+                                    const char *what);
+/* Refuses a target in another namespace than the run's; empty is the run's. */
+MUST_USE err *command_check_namespace(command_ctx *c, span name, int32_t cause);
+/* Refuses attributes that the namespace does not have; NULL is none. */
+MUST_USE err *command_check_search_attributes(command_ctx *c, const pb_SearchAttributes *some);
 /* "negative duration" or another reason why a client's duration is not one; NULL when it is. */
 const char *duration_problem(const pb_Duration *d);
 /* Why a retry policy is not valid, or NULL. Fills nothing in. */
@@ -48,6 +56,7 @@ enum { ID_LIMIT_BYTES = 1000, FAIRNESS_KEY_LIMIT_BYTES = 64 };
 command_fn command_schedule_activity, command_cancel_activity, command_start_timer,
     command_cancel_timer, command_complete_run, command_fail_run, command_cancel_run,
     command_continue_as_new, command_record_marker, command_modify_properties,
-    command_upsert_search_attributes;
+    command_upsert_search_attributes, command_start_child, command_signal_external,
+    command_cancel_external;
 
 #endif

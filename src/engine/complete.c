@@ -173,6 +173,11 @@ err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *t
   command_ctx c = {.run = run, .request = r};
   c.completed_event_id = append_completed(run, r);
   err *e = apply_commands(&c);
+  if (e && c.keeps_task) {
+    tx_abandon(run);
+    st->lazy = true;
+    return e;
+  }
   if (e) {
     fail_completion(&c, token, e);
     tx_finish(run);

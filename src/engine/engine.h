@@ -79,6 +79,10 @@ typedef struct engine_host {
   void (*new_run)(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id);
   /* How long closed runs of a namespace are kept; 0, or no function: for good. */
   int64_t (*retention_ns)(void *ctx, int64_t ns);
+  /* The same for a run that another step will make: only the id is stored until then. */
+  void (*promise_run)(void *ctx, arena *a, span *ret_run_id);
+  /* Id of the namespace of this name; p == NULL: there is none. */
+  span (*namespace_id)(void *ctx, span name);
 } engine_host;
 
 typedef struct engine_step {
@@ -93,6 +97,8 @@ typedef struct engine_step {
   size_t n_rows, cap_rows;
   engine_task *tasks;
   size_t n_tasks, cap_tasks;
+  int64_t *messages; /* to other runs, for when the step is durable: see message.h */
+  size_t n_messages, cap_messages;
   bool lazy;            /* only tasks started or backoffs ended: may be written with the run's next
                            commit (at most 100 ms later); nothing else waits for it */
   bool new_events;      /* history grew */
@@ -111,6 +117,14 @@ void engine_rows_release(store_row *rows, size_t n);
 
 /* --- life --- */
 
+/* Who started a run as its child. */
+typedef struct engine_parent {
+  span ns_name, ns_id;
+  span workflow_id, run_id;
+  int64_t initiated_id;
+  span root_workflow_id, root_run_id;
+} engine_parent;
+
 typedef struct engine_start_args {
   int64_t ns; /* key of the namespace */
   span ns_name;
@@ -119,6 +133,7 @@ typedef struct engine_start_args {
   /* Validated and with defaults filled in: policies, timeouts, retry policy, request id. */
   const pb_StartWorkflowExecutionRequest *request;
   const pb_SignalWithStartWorkflowExecutionRequest *signal; /* or NULL */
+  const engine_parent *parent;                              /* or NULL */
   int64_t expected_run; /* what `current` names now; 0: nothing */
 } engine_start_args;
 
@@ -289,6 +304,7 @@ typedef struct engine_signal_args {
   const pb_Link *const *links;
   size_t n_links;
   bool despite_backoff; /* the first workflow task does not wait for the rest of its delay */
+  const pb_WorkflowExecution *sender; /* a workflow; NULL: a client */
 } engine_signal_args;
 
 MUST_USE err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args);
@@ -302,8 +318,16 @@ typedef struct engine_attach_args {
 /* A request id that is attached already changes nothing. No workflow task follows. */
 MUST_USE err *engine_attach(engine_run *run, engine_step *st, const engine_attach_args *args);
 bool engine_is_attached(const engine_run *run, span request_id);
+typedef struct engine_cancel_args {
+  span cause, identity, request_id;
+  const pb_Link *const *links;
+  size_t n_links;
+  const pb_WorkflowExecution *sender; /* a workflow; NULL: a client */
+  int64_t sender_initiated_id;
+} engine_cancel_args;
+
 MUST_USE err *engine_request_cancel(engine_run *run, engine_step *st,
-                                    const pb_RequestCancelWorkflowExecutionRequest *request);
+                                    const engine_cancel_args *args);
 typedef struct engine_terminate_args {
   span reason, details, identity;
   const pb_Link *const *links;

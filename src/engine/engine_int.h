@@ -86,6 +86,9 @@ struct engine_run {
   heap due;      /* items only; run_due_ns has the run's own */
   list buffered; /* BUFFERED items, oldest first */
   int64_t activities, timers, memory_bytes;
+  struct {
+    int64_t n, children, signals, cancels; /* n: items of all kinds that message.h tells of */
+  } outside;
   size_t detail_bytes;     /* of heartbeat details */
   store_queued wft_queued; /* of the run row: the pending, not started workflow task */
   bool inserted;           /* the run row is written or staged */
@@ -173,6 +176,7 @@ err *run_closed_error(arena *a);
 
 store_row *step_row(engine_step *st);
 void step_task(engine_step *st, engine_task task);
+void step_message(engine_step *st, int64_t id);
 
 /* --- wft.c: the workflow task --- */
 
@@ -222,6 +226,19 @@ void run_delete(engine_run *run, engine_step *st);
 /* Ends a run whose history or state has outgrown the limits. After every step that lets them grow.
  */
 void run_check_limits(engine_run *run, engine_step *st);
+
+/* --- message.c, child.c, external.c: see message.h --- */
+
+/* Items of this kind tell other runs something while they have a due time. */
+bool item_tells(int32_t item_kind);
+/* Whether what every reader relies on is there. */
+bool outside_is_whole(int32_t item_kind, const void *msg);
+/* A buffered event was written and has its id. */
+void child_note_written(engine_run *run, const pb_HistoryEvent *ev);
+/* The run ends: what becomes of its children, what is not sent any more, what its parent hears. */
+void children_close(engine_run *run);
+void externals_close(engine_run *run);
+void child_result_keep(engine_run *run, pb_HistoryEvent *close);
 
 /* --- attach.c --- */
 

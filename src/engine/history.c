@@ -41,41 +41,72 @@ bool run_has_buffered(const engine_run *run) {
   return run->tx.buffered.n > 0 || run_has_unseen(run);
 }
 
-/* Events that end an activity are written last, so that everything else keeps its order of
- * arrival. */
+/* Events that end an activity or a child are written last, so that everything else keeps its order
+ * of arrival. */
 static bool goes_last(const pb_HistoryEvent *ev) {
   switch (ev->event_type) {
     case PB_EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
     case PB_EVENT_TYPE_ACTIVITY_TASK_FAILED:
     case PB_EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
     case PB_EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+    case PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+    case PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
+    case PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+    case PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
+    case PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
       return true;
     default:
       return false;
   }
 }
 
-/* The started event's id is known only once it is written; 0 stays 0 (never started). */
-static void patch_started_id(pb_HistoryEvent *ev, const tx_events *written) {
-  int64_t *started = NULL, scheduled = 0;
+typedef struct ending {
+  int64_t *started_id;
+  int64_t first_id;   /* of the Scheduled or Initiated event */
+  int32_t start_type; /* the event that is looked for */
+} ending;
+
+/* What started the thing that this event ends. started_id == NULL: it ends nothing. */
+static ending ending_of(pb_HistoryEvent *ev) {
   switch (ev->event_type) {
-#define ENDS(TYPE, field)                      \
-  case PB_EVENT_TYPE_ACTIVITY_TASK_##TYPE:     \
-    started = &ev->field->started_event_id;    \
-    scheduled = ev->field->scheduled_event_id; \
-    break
+#define ENDS(TYPE, field)                                                        \
+  case PB_EVENT_TYPE_ACTIVITY_TASK_##TYPE:                                       \
+    return (ending){&ev->field->started_event_id, ev->field->scheduled_event_id, \
+                    PB_EVENT_TYPE_ACTIVITY_TASK_STARTED}
+#define CHILD_ENDS(TYPE, field)                                    \
+  case PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_##TYPE:              \
+    return (ending) {                                              \
+      &ev->field->started_event_id, ev->field->initiated_event_id, \
+          PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED           \
+    }
     ENDS(COMPLETED, activity_task_completed_event_attributes);
     ENDS(FAILED, activity_task_failed_event_attributes);
     ENDS(TIMED_OUT, activity_task_timed_out_event_attributes);
     ENDS(CANCELED, activity_task_canceled_event_attributes);
+    CHILD_ENDS(COMPLETED, child_workflow_execution_completed_event_attributes);
+    CHILD_ENDS(FAILED, child_workflow_execution_failed_event_attributes);
+    CHILD_ENDS(CANCELED, child_workflow_execution_canceled_event_attributes);
+    CHILD_ENDS(TIMED_OUT, child_workflow_execution_timed_out_event_attributes);
+    CHILD_ENDS(TERMINATED, child_workflow_execution_terminated_event_attributes);
+#undef CHILD_ENDS
 #undef ENDS
     default:
-      return;
+      return (ending){0};
   }
-  for (tx_event_node *n = written->first; n; n = n->next) {
-    if (n->event->event_type == PB_EVENT_TYPE_ACTIVITY_TASK_STARTED &&
-        n->event->activity_task_started_event_attributes->scheduled_event_id == scheduled) {
-      *started = n->event->event_id;
+}
+
+static int64_t first_id_of_start(const pb_HistoryEvent *ev) {
+  return ev->event_type == PB_EVENT_TYPE_ACTIVITY_TASK_STARTED
+             ? ev->activity_task_started_event_attributes->scheduled_event_id
+             : ev->child_workflow_execution_started_event_attributes->initiated_event_id;
+}
+
+/* The started event's id is known only once it is written; 0 stays 0 (never started). */
+static void patch_started_id(pb_HistoryEvent *ev, const tx_events *written) {
+  ending e = ending_of(ev);
+  for (tx_event_node *n = written->first; e.started_id && n; n = n->next) {
+    if (n->event->event_type == e.start_type && first_id_of_start(n->event) == e.first_id) {
+      *e.started_id = n->event->event_id;
     }
   }
 }
@@ -116,6 +147,7 @@ void tx_flush_buffer(engine_run *run) {
       patch_started_id(n->event, &run->tx.events);
       tx_append(run, n->event);
       attach_note_written(run, n->event);
+      child_note_written(run, n->event);
     }
   }
 }

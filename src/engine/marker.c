@@ -128,6 +128,17 @@ static bool is_predefined(span name) {
          span_eq(name, SPAN("BinaryChecksums"));
 }
 
+err *command_check_search_attributes(command_ctx *c, const pb_SearchAttributes *some) {
+  for (size_t i = 0; some && i < some->indexed_fields.n; i++) {
+    span name = some->indexed_fields.v[i]->key;
+    if (is_predefined(name)) continue;
+    return command_refuse(c, PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES,
+                          "Namespace %.*s has no mapping defined for search attribute %.*s",
+                          SPAN_ARG(c->run->info->namespace_name), SPAN_ARG(name));
+  }
+  return NULL;
+}
+
 err *command_upsert_search_attributes(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES;
   const pb_UpsertWorkflowSearchAttributesCommandAttributes *in =
@@ -140,14 +151,7 @@ err *command_upsert_search_attributes(command_ctx *c, const pb_Command *cmd) {
   }
   engine_run *run = c->run;
   tx *t = &run->tx;
-  for (size_t i = 0; i < in->search_attributes->indexed_fields.n; i++) {
-    span name = in->search_attributes->indexed_fields.v[i]->key;
-    if (!is_predefined(name)) {
-      return command_refuse(c, cause,
-                            "Namespace %.*s has no mapping defined for search attribute %.*s",
-                            SPAN_ARG(run->info->namespace_name), SPAN_ARG(name));
-    }
-  }
+  TRY(command_check_search_attributes(c, in->search_attributes));
   EVENT(t, ev, attrs, UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         upsert_workflow_search_attributes_event_attributes,
         UpsertWorkflowSearchAttributesEventAttributes);

@@ -305,7 +305,12 @@ static const char *do_cancel(world *w, const script_line *line) {
   const char *why = script_fill(w, line, 1, "", &pb_RequestCancelWorkflowExecutionRequest_desc, r);
   if (why) return why;
   engine_step *st = world_begin(w);
-  world_end(w, engine_request_cancel(world_run(w), st, r));
+  engine_cancel_args args = {.cause = r->reason,
+                             .identity = r->identity,
+                             .request_id = r->request_id,
+                             .links = (const pb_Link *const *)r->links.v,
+                             .n_links = r->links.n};
+  world_end(w, engine_request_cancel(world_run(w), st, &args));
   return NULL;
 }
 

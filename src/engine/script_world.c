@@ -25,6 +25,17 @@ static void new_run(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id) {
   *ret_run_id = arena_spanf(a, "run-%lld", (long long)w->run_keys);
 }
 
+static void promise_run(void *ctx, arena *a, span *ret_run_id) {
+  int64_t run;
+  new_run(ctx, a, &run, ret_run_id);
+}
+
+static span namespace_id(void *ctx, span name) {
+  (void)ctx;
+  bool known = span_eq(name, SPAN("default")) || span_eq(name, SPAN("other"));
+  return known ? name : SPAN_NONE;
+}
+
 void world_init(world *w) {
   *w = (world){.now_ns = TEXT_EPOCH_NS, .limits = engine_default_limits};
   zones_init(&w->zones, NULL);
@@ -33,7 +44,9 @@ void world_init(world *w) {
                           .zones = &w->zones,
                           .queue_key = queue_key,
                           .next_seq = next_seq,
-                          .new_run = new_run};
+                          .new_run = new_run,
+                          .promise_run = promise_run,
+                          .namespace_id = namespace_id};
   rng_seed(&w->random, 42);
 }
 

@@ -17,6 +17,7 @@ static pb_HistoryEvent *signaled_event(engine_run *run, const engine_signal_args
   attrs->identity = args->identity;
   attrs->header = (pb_Header *)args->header;
   attrs->request_id = args->request_id;
+  attrs->external_workflow_execution = (pb_WorkflowExecution *)args->sender;
   ev->links.v = (pb_Link **)(uintptr_t)args->links;
   ev->links.n = args->n_links;
   run->state.signal_count++;
@@ -67,8 +68,7 @@ err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *a
   return NULL;
 }
 
-err *engine_request_cancel(engine_run *run, engine_step *st,
-                           const pb_RequestCancelWorkflowExecutionRequest *r) {
+err *engine_request_cancel(engine_run *run, engine_step *st, const engine_cancel_args *args) {
   /* Cancelling is idempotent, and what has ended needs no cancelling. */
   if (!run_is_open(run) || run->state.cancel_requested) return NULL;
   st->lazy = false;
@@ -78,12 +78,14 @@ err *engine_request_cancel(engine_run *run, engine_step *st,
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_CANCEL_REQUESTED,
         workflow_execution_cancel_requested_event_attributes,
         WorkflowExecutionCancelRequestedEventAttributes);
-  attrs->cause = r->reason;
-  attrs->identity = r->identity;
-  ev->links.v = r->links.v;
-  ev->links.n = r->links.n;
+  attrs->cause = args->cause;
+  attrs->identity = args->identity;
+  attrs->external_workflow_execution = (pb_WorkflowExecution *)args->sender;
+  attrs->external_initiated_event_id = args->sender_initiated_id;
+  ev->links.v = (pb_Link **)(uintptr_t)args->links;
+  ev->links.n = args->n_links;
   run->state.cancel_requested = true;
-  run->state.cancel_request_id = r->request_id;
+  run->state.cancel_request_id = args->request_id;
   tx_buffer(run, ev);
   tx_settle_buffer(run);
   wft_schedule(run, true);

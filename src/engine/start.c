@@ -1,5 +1,5 @@
 /* start.c - a run's first events: by a request, or following another run of its chain. */
-#include "engine/engine_int.h"
+#include "engine/outside.h"
 
 const engine_limits engine_default_limits = {
     .blob_bytes = 2 * 1024 * 1024,
@@ -134,6 +134,15 @@ static int64_t first_backoff_ns(engine_step *st, const pb_StartWorkflowExecution
   return backoff == CRON_NEVER ? 0 : backoff;
 }
 
+static void copy_parent(arena *a, const engine_parent *p,
+                        pb_WorkflowExecutionStartedEventAttributes *s) {
+  s->parent_workflow_namespace = p->ns_name;
+  s->parent_workflow_namespace_id = p->ns_id;
+  s->parent_workflow_execution = execution_new(a, p->workflow_id, p->run_id);
+  s->parent_initiated_event_id = p->initiated_id;
+  s->root_workflow_execution = execution_new(a, p->root_workflow_id, p->root_run_id);
+}
+
 engine_run *engine_start(engine_step *st, const engine_start_args *args) {
   const pb_StartWorkflowExecutionRequest *r = args->request;
   engine_run *run = run_new(args->run, args->ns);
@@ -156,6 +165,7 @@ engine_run *engine_start(engine_step *st, const engine_start_args *args) {
     attrs->workflow_execution_expiration_time = pb_time_new(st->arena, f.execution_deadline_ns);
   }
   copy_request(st->arena, args, &f);
+  if (args->parent) copy_parent(st->arena, args->parent, attrs);
   begin_run(run, args->ns_name, &f, r->workflow_id, args->run_id);
   if (args->signal) signal_append(run, args->signal);
   first_task(run, f.backoff_ns);
@@ -189,12 +199,17 @@ static void copy_chain(arena *a, const engine_run *run, const follow_args *args,
   s->workflow_execution_expiration_time = old->workflow_execution_expiration_time;
   s->workflow_run_timeout = pb_duration_new(a, args->run_timeout_ns);
   if (!args->run_timeout_ns && args->initiator != PB_CONTINUE_AS_NEW_INITIATOR_WORKFLOW) {
-    s->workflow_run_timeout = NULL;
+    s->workflow_run_timeout = old->workflow_run_timeout;
   }
   s->workflow_task_timeout = pb_duration_new(a, args->task_timeout_ns);
   s->cron_schedule = args->cron_schedule;
   s->workflow_id = run->info->workflow_id;
   s->priority = old->priority;
+  s->parent_workflow_namespace = old->parent_workflow_namespace;
+  s->parent_workflow_namespace_id = old->parent_workflow_namespace_id;
+  s->parent_workflow_execution = old->parent_workflow_execution;
+  s->parent_initiated_event_id = old->parent_initiated_event_id;
+  s->root_workflow_execution = old->root_workflow_execution;
 }
 
 void start_follower(engine_run *run, const follow_args *args) {

@@ -14,6 +14,14 @@ const pb_desc *item_desc(int32_t kind) {
       return &pb_store_BufferedItem_desc;
     case PB_ITEM_KIND_SIGNAL_REQUEST:
       return &pb_store_SignalRequestItem_desc;
+    case PB_ITEM_KIND_CHILD:
+      return &pb_store_ChildItem_desc;
+    case PB_ITEM_KIND_EXTERNAL_SIGNAL:
+      return &pb_store_ExternalSignalItem_desc;
+    case PB_ITEM_KIND_EXTERNAL_CANCEL:
+      return &pb_store_ExternalCancelItem_desc;
+    case PB_ITEM_KIND_CHILD_RESULT:
+      return &pb_store_ChildResultItem_desc;
     default:
       return NULL;
   }
@@ -52,6 +60,12 @@ void step_task(engine_step *st, engine_task task) {
   st->tasks[st->n_tasks++] = task;
 }
 
+void step_message(engine_step *st, int64_t id) {
+  st->messages =
+      grown(st->arena, st->messages, st->n_messages, &st->cap_messages, sizeof *st->messages);
+  st->messages[st->n_messages++] = id;
+}
+
 void tx_begin(engine_run *run, engine_step *st) {
   ASSERT(!run->tx.active);
   run->tx = (tx){.st = st,
@@ -70,6 +84,11 @@ void tx_begin(engine_run *run, engine_step *st) {
 static void count(engine_run *run, const engine_item *it, int by) {
   if (it->kind == PB_ITEM_KIND_ACTIVITY) run->activities += by;
   if (it->kind == PB_ITEM_KIND_TIMER) run->timers += by;
+  if (!item_tells(it->kind)) return;
+  run->outside.n += by;
+  if (it->kind == PB_ITEM_KIND_CHILD) run->outside.children += by;
+  if (it->kind == PB_ITEM_KIND_EXTERNAL_SIGNAL) run->outside.signals += by;
+  if (it->kind == PB_ITEM_KIND_EXTERNAL_CANCEL) run->outside.cancels += by;
 }
 
 static void item_unlink(engine_run *run, engine_item *it) {
@@ -273,7 +292,8 @@ static void item_keep(engine_run *run, engine_item *it) {
 
 static void set_due_node(engine_run *run, engine_item *it) {
   heap_remove(&run->due, &it->due_node);
-  if (it->due_ns) heap_insert(&run->due, &it->due_node, it->due_ns, (uint64_t)it->id);
+  if (!it->due_ns || item_tells(it->kind)) return;
+  heap_insert(&run->due, &it->due_node, it->due_ns, (uint64_t)it->id);
 }
 
 static void item_write(engine_run *run, engine_item *it) {
@@ -295,6 +315,7 @@ static void item_write(engine_run *run, engine_item *it) {
                                       .queued = it->queued,
                                       .blob = bytes_ref(it->blob)};
   set_due_node(run, it);
+  if (it->due_ns && item_tells(it->kind)) step_message(run->tx.st, it->id);
   it->edit = NULL;
   it->touched = false;
 }
@@ -376,6 +397,17 @@ static void tasks_keep_ready(engine_run *run) {
   st->n_tasks = n;
 }
 
+static int by_id(const void *a, const void *b) {
+  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* In the order of the commands that they come from. */
+static void messages_sort(engine_run *run) {
+  engine_step *st = run->tx.st;
+  if (st->n_messages > 1) qsort(st->messages, st->n_messages, sizeof *st->messages, by_id);
+}
+
 void tx_finish(engine_run *run) {
   tx *t = &run->tx;
   ASSERT(t->active);
@@ -385,6 +417,7 @@ void tx_finish(engine_run *run) {
   if (t->events.n) run->state.last_event_time = t->now_ns;
   tx_write_events(run);
   items_write(run);
+  messages_sort(run);
   if (run_row_changed(run)) {
     run->state.state_transitions++;
     run_row_write(run);
@@ -396,6 +429,7 @@ void tx_finish(engine_run *run) {
 /* Whether what every reader relies on is there. */
 static bool item_is_whole(int32_t kind, const void *msg) {
   if (kind == PB_ITEM_KIND_BUFFERED) return ((const pb_store_BufferedItem *)msg)->event != NULL;
+  if (item_tells(kind)) return outside_is_whole(kind, msg);
   if (kind != PB_ITEM_KIND_ACTIVITY) return true;
   const pb_ActivityTaskScheduledEventAttributes *s =
       ((const pb_store_ActivityItem *)msg)->scheduled;

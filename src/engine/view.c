@@ -85,6 +85,11 @@ static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) 
   const pb_store_RunState *s = &run->state;
   pb_WorkflowExecutionInfo *w = pb_new(a, WorkflowExecutionInfo);
   w->execution = w->root_execution = execution(run, a);
+  if (i->started->parent_workflow_execution) {
+    w->parent_namespace_id = i->started->parent_workflow_namespace_id;
+    w->parent_execution = i->started->parent_workflow_execution;
+    w->root_execution = i->started->root_workflow_execution;
+  }
   w->type = i->started->workflow_type;
   w->start_time = pb_time_new(a, i->start_time);
   w->execution_time = pb_time_new(a, i->execution_time);
@@ -232,6 +237,27 @@ static pb_PendingActivityInfo *describe_activity(const activity *act, arena *a) 
   return p;
 }
 
+static pb_PendingChildExecutionInfo *describe_child(const engine_item *it, arena *a) {
+  const pb_store_ChildItem *c = item_msg(it);
+  pb_PendingChildExecutionInfo *p = pb_new(a, PendingChildExecutionInfo);
+  p->workflow_id = c->initiated->workflow_id;
+  if (c->state != PB_CHILD_STATE_STARTING) p->run_id = c->run_id;
+  p->workflow_type_name = c->initiated->workflow_type->name;
+  p->initiated_id = it->id;
+  p->parent_close_policy = c->initiated->parent_close_policy;
+  return p;
+}
+
+static void describe_children(const engine_run *run, pb_DescribeWorkflowExecutionResponse *r,
+                              arena *a) {
+  size_t n;
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_CHILD, a, &n);
+  r->pending_children.v = arena_array(a, pb_PendingChildExecutionInfo *, n + 1);
+  for (size_t i = 0; i < n; i++) {
+    r->pending_children.v[r->pending_children.n++] = describe_child(items[i], a);
+  }
+}
+
 pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a) {
   size_t n;
   pb_DescribeWorkflowExecutionResponse *r = pb_new(a, DescribeWorkflowExecutionResponse);
@@ -244,5 +270,6 @@ pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, are
   for (size_t i = 0; i < n; i++) {
     r->pending_activities.v[r->pending_activities.n++] = describe_activity(item_msg(items[i]), a);
   }
+  if (run->outside.children) describe_children(run, r, a);
   return r;
 }

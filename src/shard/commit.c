@@ -1,6 +1,6 @@
 /* commit.c - group commit: everything staged while a batch is in flight forms the next one; who
  * waits for it is told when it is durable, or failed. */
-#include "shard/shard_int.h"
+#include "shard/mail.h"
 
 static void batch_done(env_task *task);
 
@@ -113,6 +113,7 @@ static void step_failed(shard *s, step *t, const err *e) {
 static void step_durable(shard *s, step *t) {
   if (t->named_done) t->named_done(s, t, NULL);
   names_durable(s, t);
+  promise_durable(s, t);
   for (size_t i = 0; i < t->n_parts; i++) {
     shard_run *run = t->parts[i].run;
     engine_step *st = t->parts[i].st;
@@ -121,6 +122,7 @@ static void step_durable(shard *s, step *t) {
     for (size_t k = 0; k < st->n_tasks && run->phase == RUN_READY; k++) {
       publish_task(s, run, &st->tasks[k]);
     }
+    if (st->n_messages) mail_post(s, run, st);
     if (st->new_events || st->closed) watchers_wake(s, run);
   }
 }

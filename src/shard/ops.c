@@ -40,7 +40,12 @@ static void act_cancel(shard *s, call *c, shard_run *run) {
   const pb_RequestCancelWorkflowExecutionRequest *r = c->request;
   engine_step *st = call_step(c, run);
   err *e = check_chain(c->op->arena, run, r->first_execution_run_id);
-  if (!e) e = engine_request_cancel(run->engine, st, r);
+  engine_cancel_args args = {.cause = r->reason,
+                             .identity = r->identity,
+                             .request_id = r->request_id,
+                             .links = (const pb_Link *const *)r->links.v,
+                             .n_links = r->links.n};
+  if (!e) e = engine_request_cancel(run->engine, st, &args);
   call_finish(c, run, e, pb_new(c->op->arena, RequestCancelWorkflowExecutionResponse));
 }
 

@@ -11,7 +11,7 @@
  * (`stale`) when a run of the id was evicted since.
  */
 #include "base/log.h"
-#include "shard/shard_int.h"
+#include "shard/mail.h"
 
 typedef struct run_load {
   store_load load;
@@ -294,6 +294,7 @@ static void run_loaded(shard *s, shard_run *run, store_load *l) {
     run_begin(s, run, engine);
     if (timers_loaded(s, run->key)) run->publish_ready = true;
     if (run->publish_ready) run_publish_ready(s, run);
+    mail_again(s, run);
   }
 }
 

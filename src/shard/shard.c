@@ -2,7 +2,7 @@
 #include "shard/shard.h"
 
 #include "base/log.h"
-#include "shard/shard_int.h"
+#include "shard/mail.h"
 
 const shard_config shard_default_config = {
     .memory_bytes = 256 << 20,
@@ -57,7 +57,10 @@ void shard_wake(shard *s) {
   int64_t now = now_ns(s);
   s->wake_ns = INT64_MAX;
   flush_due(s, now);
-  if (!s->draining && !s->broken) timers_fire(s, now);
+  if (!s->draining && !s->broken) {
+    timers_fire(s, now);
+    mail_wake(s, now);
+  }
   deadlines_fire(s, now);
   if (now >= s->retry_ns) pages_go_on(s);
   if (!s->draining) {
@@ -102,6 +105,7 @@ static err *take_names(shard *s, store_load *l) {
     if (!span_eq(l->rows[i].name, SPAN("token-keys"))) continue;
     TRY(token_keys_decode(&s->tokens, bytes_span(l->rows[i].blob), &l->arena));
   }
+  TRY(promise_load(s, l->rows, l->n_rows, &l->arena));
   return token_keys_are_old(&s->tokens, now_ns(s)) ? add_key(s, &l->arena) : NULL;
 }
 
@@ -128,6 +132,11 @@ static void host_new_run(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id
   *ret_run_id = span_of(text, UUID_TEXT_BYTES);
 }
 
+static span host_namespace_id(void *ctx, span name) {
+  const shard_namespace_info *ns = shard_namespace(ctx, name);
+  return ns ? ns->record->id : SPAN_NONE;
+}
+
 shard *shard_new(env *e, store *st, const shard_config *config,
                  void (*ready)(void *arg, const err *e), void *arg) {
   shard *s = mem_new(shard);
@@ -144,7 +153,9 @@ shard *shard_new(env *e, store *st, const shard_config *config,
                           .queue_key = host_queue_key,
                           .next_seq = host_next_seq,
                           .new_run = host_new_run,
-                          .retention_ns = host_retention_ns};
+                          .retention_ns = host_retention_ns,
+                          .promise_run = host_promise_run,
+                          .namespace_id = host_namespace_id};
   if (!s->config.limits.blob_bytes) s->config.limits = engine_default_limits;
   zones_init(&s->zones, config->zone_source);
   token_keys_init(&s->tokens);
@@ -154,6 +165,7 @@ shard *shard_new(env *e, store *st, const shard_config *config,
   names_init(s);
   left_init(s);
   timers_init(s);
+  mail_init(s);
   list *lists[] = {&s->staged, &s->in_flight, &s->gates,      &s->lazy, &s->waiters,
                    &s->again,  &s->starved,   &s->page_loads, &s->spare};
   for (size_t i = 0; i < ARRAY_LEN(lists); i++) list_init(lists[i]);
@@ -205,6 +217,7 @@ void shard_free(shard *s) {
   if (!s) return;
   ASSERT(!s->committing && !s->loads_under_way && list_empty(&s->waiters));
   pages_go_on(s);
+  mail_release(s);
   run_cache_release(s);
   steps_release(s);
   matching_release(&s->matching);

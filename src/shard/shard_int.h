@@ -119,7 +119,8 @@ struct step {
   step_part parts[STEP_PARTS];
   size_t n_parts;
   store_step store;
-  bool names_queues; /* writes names of task queues */
+  bool names_queues;    /* writes names of task queues */
+  int64_t reserves_key; /* writes how far run keys are promised */
   /* Named rows: whether they are durable now. */
   void (*named_done)(shard *s, step *t, const err *e);
   void *owner;
@@ -176,6 +177,7 @@ struct shard {
   hash_key hash_key;
   matching matching;
   int64_t last_run_key, last_seq, last_ns_key, last_queue_key;
+  int64_t promised_key, reserved_key; /* promise.c */
 
   /* runs */
   hmap runs, currents, current_loads;
@@ -205,6 +207,10 @@ struct shard {
   int64_t scan_ns, retry_ns; /* next scan of deadlines; next try of failed queue pages */
   bool scanning;
   uint64_t tie;
+
+  /* messages between runs: mail.h */
+  hmap letters;
+  heap letters_due;
 
   /* waiting */
   list waiters; /* op->node */
@@ -387,6 +393,15 @@ void namespaces_release(shard *s);
 bool namespace_row(const store_row *row);
 MUST_USE err *namespace_load(shard *s, const store_row *row, arena *a);
 int64_t host_retention_ns(void *ctx, int64_t ns);
+
+/* --- promise.c: run keys of children --- */
+
+void host_promise_run(void *ctx, arena *a, span *ret_run_id);
+/* The next step to be staged has to write promise_row. */
+bool promise_is_unwritten(const shard *s);
+store_row promise_row(shard *s, step *t);
+void promise_durable(shard *s, const step *t);
+MUST_USE err *promise_load(shard *s, const store_row *rows, size_t n, arena *a);
 
 /* --- publish.c: tasks to matching --- */
 

@@ -10,7 +10,7 @@
  */
 #include "proto/pb_payload.h"
 #include "proto/pb_time.h"
-#include "shard/shard_int.h"
+#include "shard/mail.h"
 
 typedef enum verdict { START_NEW, START_DEDUPED, START_USE, START_REPLACE, START_REFUSE } verdict;
 
@@ -18,6 +18,7 @@ typedef struct start {
   call call;
   const pb_StartWorkflowExecutionRequest *request;
   const pb_SignalWithStartWorkflowExecutionRequest *signal; /* or NULL */
+  const engine_message *child;                              /* the start of a child, or NULL */
   int conflicts;
   history_read read;
   shard_run *run;
@@ -68,6 +69,9 @@ static bool ended_in_failure(int32_t status) {
 static policy decide(const start *st, const engine_run *run, const engine_view *v) {
   const pb_StartWorkflowExecutionRequest *r = st->request;
   if (engine_is_attached(run, r->request_id)) return (policy){0, START_USE, NULL};
+  if (st->child && span_eq(v->first_run_id, st->child->child_run_id)) {
+    return (policy){0, START_DEDUPED, NULL};
+  }
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   /* A repeated signal-with-start finds its signal in the run that it made, open or closed. */
   if (span_eq(v->request_id, r->request_id)) {
@@ -161,6 +165,38 @@ static const void *response_for(start *st, const shard_run *run, bool started) {
 
 /* --- making the run --- */
 
+/* A run of this id is there: it is read, and the policies decide. */
+static void find_current_run(start *st) {
+  call *c = &st->call;
+  c->use = (run_use){.ns = c->op->ns, .arena = c->op->arena, .ready = start_found};
+  call_find(c, st->request->workflow_id, SPAN_NONE);
+}
+
+static void child_looked_up(shard *s, run_use *u, shard_run *run, const err *e) {
+  start *st = CONTAINER_OF(CONTAINER_OF(u, call, use), start, call);
+  (void)s;
+  if (!e) {
+    call_answer(&st->call, run, NULL);
+  } else if (e->code == ERR_NOT_FOUND) {
+    find_current_run(st);
+  } else {
+    call_refuse(&st->call, NULL, e);
+  }
+}
+
+/* A child that may have been started is known by its run id, whatever became of it since. */
+static void find_before(start *st) {
+  call *c = &st->call;
+  if (!st->child) {
+    find_current_run(st);
+    return;
+  }
+  int64_t key = 0;
+  ASSERT(run_id_parse(st->child->child_run_id, &key));
+  c->use = (run_use){.ns = c->op->ns, .arena = c->op->arena, .ready = child_looked_up};
+  call_find_key(c, key, st->child->child_run_id);
+}
+
 static void start_written(shard *s, gate *g, const err *e) {
   enum { MOST_CONFLICTS = 5 };
   start *st = CONTAINER_OF(CONTAINER_OF(g, call, gate), start, call);
@@ -171,8 +207,7 @@ static void start_written(shard *s, gate *g, const err *e) {
   c->step = NULL;
   if (conflict && ++st->conflicts <= MOST_CONFLICTS) {
     c->gate = (gate){0};
-    c->use.ready = start_found;
-    call_find(c, st->request->workflow_id, SPAN_NONE);
+    find_before(st);
   } else {
     c->op->done(c->op, e, e ? NULL : c->response);
   }
@@ -230,7 +265,13 @@ static void begin(start *st, shard_run *before, bool replace) {
                             .request = st->request,
                             .signal = st->signal,
                             .expected_run = before ? before->key : 0};
-  s->host.new_run(s, op->arena, &args.run, &args.run_id);
+  if (st->child) {
+    args.run_id = st->child->child_run_id;
+    args.parent = st->child->parent;
+    ASSERT(run_id_parse(args.run_id, &args.run));
+  } else {
+    s->host.new_run(s, op->arena, &args.run, &args.run_id);
+  }
   if (replace) {
     engine_step *old = step_part_add(s, c->step, before);
     span text = arena_spanf(op->arena, "\"terminated by new runID: %.*s\"", SPAN_ARG(args.run_id));
@@ -253,7 +294,7 @@ static void begin(start *st, shard_run *before, bool replace) {
     run_unpin(s, run);
     return;
   }
-  c->response = response_for(st, run, true);
+  c->response = st->child ? NULL : response_for(st, run, true);
   if (!eager) {
     gate_wait(s, &c->gate, run, start_written);
     run_unpin(s, run);
@@ -303,6 +344,10 @@ static void use_existing(start *st, shard_run *run) {
 /* The client did not see our answer: it gets the same, with the first task if it may have it. */
 static void answer_again(start *st, shard_run *run) {
   call *c = &st->call;
+  if (st->child) {
+    call_answer(c, run, NULL);
+    return;
+  }
   c->response = response_for(st, run, true);
   bool wanted = st->request->request_eager_execution && !st->signal;
   if (wanted) run_flush(c->s, run);
@@ -380,14 +425,29 @@ static start *start_new(shard *s, shard_op *op, const pb_StartWorkflowExecutionR
   return st;
 }
 
-void shard_start(shard *s, shard_op *op, const pb_StartWorkflowExecutionRequest *r) {
-  start *st = start_new(s, op, r);
-  if (!st) return;
-  shard_run *current = run_current(s, op->ns, r->workflow_id);
+static void start_unread(start *st) {
+  shard *s = st->call.s;
+  shard_run *current = run_current(s, st->call.op->ns, st->request->workflow_id);
   if (current) {
     start_on(s, &st->call, current);
   } else {
     begin(st, NULL, false);
+  }
+}
+
+void shard_start(shard *s, shard_op *op, const pb_StartWorkflowExecutionRequest *r) {
+  start *st = start_new(s, op, r);
+  if (st) start_unread(st);
+}
+
+void start_child(shard *s, shard_op *op, const engine_message *m, bool again) {
+  start *st = start_new(s, op, m->start);
+  if (!st) return;
+  st->child = m;
+  if (again) {
+    find_before(st);
+  } else {
+    start_unread(st);
   }
 }
 

@@ -204,12 +204,14 @@ static void stage(shard *s, step *t) {
   size_t n = rows_of(t);
   if (!n) return;
   t->lsn = ++s->staged_lsn;
-  t->store.rows = arena_array(&t->arena, store_row, n);
+  bool promises = promise_is_unwritten(s);
+  t->store.rows = arena_array(&t->arena, store_row, n + promises);
   t->store.run = t->parts[0].run->key;
   for (size_t i = 0; i < t->n_parts; i++) {
     run_pin(t->parts[i].run);
     collect_rows(s, t, &t->parts[i]);
   }
+  if (promises) t->store.rows[t->store.n_rows++] = promise_row(s, t);
   names_join(s, t);
   t->refs++;
   list_push_back(&s->staged, &t->node);

@@ -6,7 +6,7 @@
  * deadline lies in the window that was scanned (or is being scanned); a later scan finds the rest.
  */
 #include "base/log.h"
-#include "shard/shard_int.h"
+#include "shard/mail.h"
 
 enum { FIRE_A_TURN = 64, SCAN_ROWS = 1024, COLD_MOST = 1000000 };
 
@@ -169,6 +169,7 @@ int64_t timers_next_ns(const shard *s) {
   if (heap_min(&s->due)) next = MIN(next, heap_min(&s->due)->key);
   if (heap_min(&s->cold_due)) next = MIN(next, heap_min(&s->cold_due)->key);
   if (heap_min(&s->deadlines)) next = MIN(next, heap_min(&s->deadlines)->key);
+  next = MIN(next, mail_next_ns(s));
   return next;
 }
 

@@ -52,6 +52,7 @@ UNCUT = (
 # Features some scenarios need and this server does not have yet: the answer is UNIMPLEMENTED.
 MISSING = {
     "namespace_delete": "OperatorService.DeleteNamespace",
+    "versioning": "routing by worker version",
 }
 
 BAD_BYTES = "the field that cannot be read is named; the original repeats its library's words"

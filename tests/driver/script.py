@@ -106,8 +106,8 @@ class Script:
             self.run = answer.run_id
         return answer
 
-    def execution(self, run_id=None):
-        return {"workflow_id": self.wid, "run_id": run_id or ""}
+    def execution(self, run_id=None, workflow_id=None):
+        return {"workflow_id": workflow_id or self.wid, "run_id": run_id or ""}
 
     def signal(self, name="sig", *values, label="signal", **fields):
         fields.setdefault("workflow_execution", self.execution())
@@ -131,26 +131,27 @@ class Script:
         fields.setdefault("execution", self.execution())
         return self.does(label, "QueryWorkflow", query={"query_type": query_type}, **fields)
 
-    def describe(self, label="describe", run_id=None):
-        """The original lists pending activities in no order: they are noted by their ids."""
+    def describe(self, label="describe", run_id=None, workflow_id=None):
+        """The original lists what is pending in no order: it is noted by its ids."""
         try:
-            execution = self.execution(run_id)
+            execution = self.execution(run_id, workflow_id)
             answer = self.call("DescribeWorkflowExecution", execution=execution)
         except RpcError as error:
             self.note(label, error.to_json())
             return None
         noted = to_json(answer)
         noted.get("pending_activities", []).sort(key=lambda a: a["activity_id"])
+        noted.get("pending_children", []).sort(key=lambda c: int(c["initiated_id"]))
         self.note(label, noted)
         return answer
 
-    def events(self, run_id=None, **fields):
+    def events(self, run_id=None, workflow_id=None, **fields):
         """All events of a run, page by page; nothing is noted."""
         found, token = [], b""
         while True:
             page = self.call(
                 "GetWorkflowExecutionHistory",
-                execution=self.execution(run_id),
+                execution=self.execution(run_id, workflow_id),
                 next_page_token=token,
                 **fields,
             )
@@ -159,18 +160,22 @@ class Script:
             if not token:
                 return found
 
-    def history(self, run_id=None, label="history"):
+    def history(self, run_id=None, label="history", workflow_id=None):
         """Notes every event of a run, whole."""
-        found = self.events(run_id)
+        found = self.events(run_id, workflow_id)
         self.note(label, [to_json(event) for event in found])
         return found
 
-    def wait_for(self, event_type, run_id=None, timeout=15):
+    def wait_for(self, event_type, run_id=None, timeout=15, workflow_id=None):
         """Waits until the history holds an event of this type (without its EVENT_TYPE_ prefix)."""
         wanted = event_enum.EventType.Value("EVENT_TYPE_" + event_type)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            for event in self.events(run_id):
+            try:
+                found = self.events(run_id, workflow_id)
+            except RpcError:  # it may not have started yet
+                found = []
+            for event in found:
                 if event.event_type == wanted:
                     return event
             time.sleep(0.1)
@@ -222,6 +227,17 @@ class Script:
             noted["workflow_task"]["history"] = [summary(event) for event in events]
         self.note(label, noted)
         return answer
+
+    def next_in_hand(self, *commands):
+        """Takes and answers a task; the next one comes in hand, started before anything can have
+        come of the commands."""
+        answer = self.complete(
+            self.task(),
+            *commands,
+            force_create_new_workflow_task=True,
+            return_new_workflow_task=True,
+        )
+        return answer.workflow_task
 
     def fail_task(
         self, task, cause="WORKFLOW_WORKER_UNHANDLED_FAILURE", label="task failed", **fields

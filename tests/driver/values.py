@@ -95,3 +95,30 @@ def retry(initial=1.0, coefficient=1.0, attempts=0, **fields):
         maximum_attempts=attempts,
         **fields,
     )
+
+
+def child(workflow_id, queue=None, **fields):
+    """StartChildWorkflowExecution of a workflow of type Child."""
+    fields.setdefault("workflow_type", {"name": "Child"})
+    if queue is not None:
+        fields["task_queue"] = {"name": queue}
+    fields = {k: v for k, v in fields.items() if v is not None}
+    return command("start_child_workflow_execution", workflow_id=workflow_id, **fields)
+
+
+def signal_external(workflow_id, run_id="", name="sig", **fields):
+    return command(
+        "signal_external_workflow_execution",
+        execution={"workflow_id": workflow_id, "run_id": run_id},
+        signal_name=name,
+        **fields,
+    )
+
+
+def cancel_external(workflow_id, run_id="", **fields):
+    return command(
+        "request_cancel_external_workflow_execution",
+        workflow_id=workflow_id,
+        run_id=run_id,
+        **fields,
+    )
