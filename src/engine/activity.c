@@ -34,10 +34,8 @@ int64_t activity_due_ns(const activity *act) {
   }
 }
 
-static int32_t priority_of(const engine_run *run, const activity *act) {
-  const pb_Priority *own = act->scheduled->priority, *of_run = run->info->started->priority;
-  if (own && own->priority_key) return own->priority_key;
-  return of_run && of_run->priority_key ? of_run->priority_key : 3;
+const pb_Priority *activity_priority(const engine_run *run, const activity *act, arena *a) {
+  return priority_inherited(act->scheduled->priority, run->info->started->priority, a);
 }
 
 void activity_update(engine_run *run, engine_item *it) {
@@ -47,7 +45,7 @@ void activity_update(engine_run *run, engine_item *it) {
   if (act->state == PB_ACTIVITY_STATE_SCHEDULED && !act->pause) {
     queued.queue = h->queue_key(h->ctx, run->ns, act->scheduled->task_queue->name,
                                 ENGINE_ACTIVITY_TASK, false);
-    queued.priority = priority_of(run, act);
+    queued.priority = priority_level(activity_priority(run, act, run->tx.arena));
     queued.seq = act->seq;
   }
   item_set_due(run, it, activity_due_ns(act), queued);

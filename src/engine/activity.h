@@ -18,6 +18,8 @@ typedef pb_store_ActivityItem activity;
 
 /* When something happens to the activity by itself. */
 int64_t activity_due_ns(const activity *act);
+/* Its own and, for the rest, the workflow's; NULL when neither has one. */
+const pb_Priority *activity_priority(const engine_run *run, const activity *act, arena *a);
 /* Records the new state: deadline and place in its queue follow from it. */
 void activity_update(engine_run *run, engine_item *it);
 /* Offers a SCHEDULED activity to workers. */

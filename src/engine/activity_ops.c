@@ -32,7 +32,7 @@ static void fill(engine_run *run, const engine_item *it, arena *a, engine_activi
   r->start_to_close_timeout = s->start_to_close_timeout;
   r->heartbeat_timeout = s->heartbeat_timeout;
   r->retry_policy = s->retry_policy;
-  r->priority = s->priority;
+  r->priority = (pb_Priority *)activity_priority(run, act, a);
   *ret = (engine_activity){.token = {.scheduled_id = it->id,
                                      .attempt = act->attempt,
                                      .started_time_ns = act->started_time},

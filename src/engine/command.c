@@ -111,13 +111,6 @@ const char *duration_problem(const pb_Duration *d) {
   return d->seconds < 0 || d->nanos < 0 ? "negative duration" : NULL;
 }
 
-const char *priority_problem(const pb_Priority *p) {
-  if (!p) return NULL;
-  if (p->priority_key < 0) return "priority key can't be negative";
-  if (p->fairness_key.n > FAIRNESS_KEY_LIMIT_BYTES) return "fairness key length exceeds limit";
-  return p->fairness_weight < 0 ? "must be greater than zero" : NULL;
-}
-
 static const char *const known_timeouts[] = {"StartToClose", "ScheduleToStart", "ScheduleToClose",
                                              "Heartbeat", "Unspecified"};
 

@@ -48,10 +48,7 @@ const char *retry_policy_problem(const pb_RetryPolicy *p, arena *a);
 /* A policy with every field set, as the defaults say; NULL stays NULL. */
 pb_RetryPolicy *retry_policy_filled(const pb_RetryPolicy *p, arena *a);
 
-/* Why a priority is not valid, or NULL. */
-const char *priority_problem(const pb_Priority *p);
-
-enum { ID_LIMIT_BYTES = 1000, FAIRNESS_KEY_LIMIT_BYTES = 64 };
+enum { ID_LIMIT_BYTES = 1000 };
 
 command_fn command_schedule_activity, command_cancel_activity, command_start_timer,
     command_cancel_timer, command_complete_run, command_fail_run, command_cancel_run,

@@ -301,6 +301,18 @@ retry_choice retry_decide(const retry_question *q);
 int64_t retry_interval_ns(const pb_RetryPolicy *policy, int32_t attempt);
 bool failure_is_retryable(const pb_Failure *f, const pb_RetryPolicy *policy);
 
+/* --- priority.c --- */
+
+enum { FAIRNESS_KEY_LIMIT_BYTES = 64 };
+/* Why a priority is not valid, or NULL. */
+const char *priority_problem(const pb_Priority *p);
+/* The place of its tasks: 1 goes first, 5 last. */
+int32_t priority_level(const pb_Priority *p);
+/* What an activity or a child says of itself, and for the rest what its workflow says; each may be
+ * NULL. */
+const pb_Priority *priority_inherited(const pb_Priority *own, const pb_Priority *of_parent,
+                                      arena *a);
+
 /* --- activity.c, timer.c, signal.c --- */
 
 /* Signals a run that has just started (signal-with-start). */

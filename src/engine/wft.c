@@ -34,16 +34,11 @@ static span queue_name(const engine_run *run, bool sticky) {
   return sticky ? run->state.sticky_queue : run->info->started->task_queue->name;
 }
 
-static int32_t run_priority(const engine_run *run) {
-  const pb_Priority *p = run->info->started->priority;
-  return p && p->priority_key ? p->priority_key : 3;
-}
-
 store_queued wft_place(engine_run *run, bool sticky) {
   const engine_host *h = run->tx.st->host;
   return (store_queued){
       .queue = h->queue_key(h->ctx, run->ns, queue_name(run, sticky), ENGINE_WORKFLOW_TASK, sticky),
-      .priority = run_priority(run),
+      .priority = priority_level(run->info->started->priority),
       .seq = run->state.wft_seq};
 }
 
