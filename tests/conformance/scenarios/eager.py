@@ -54,7 +54,7 @@ def eager_activity_some(t):
 
 @scenario()
 def eager_activity_other_queue(t):
-    """An activity of another task queue is given out all the same: the SDK asks only for its own."""
+    """An activity of another task queue is given out too: SDKs ask only for their own."""
     t.start()
     t.complete(t.task(), eager("a", t.queue + "-other"))
     t.describe()
