@@ -603,6 +603,7 @@ static const struct {
     {"terminate", do_terminate},
     {"advance", do_advance},
     {"describe", do_describe},
+    {"explain", script_explain},
     {"ready", do_ready},
     {"transient", do_transient},
     {"ledger", do_ledger},

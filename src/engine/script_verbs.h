@@ -38,4 +38,8 @@ const char *script_unpause(world *w, const script_line *line);
 const char *script_reset(world *w, const script_line *line);
 const char *script_options(world *w, const script_line *line);
 
+/* --- script_explain.c --- */
+
+const char *script_explain(world *w, const script_line *line);
+
 #endif

@@ -258,6 +258,17 @@ static void describe_children(const engine_run *run, pb_DescribeWorkflowExecutio
   }
 }
 
+int64_t engine_activity_scheduled_id(const engine_run *run, span activity_id) {
+  const engine_item *it = item_by_name(run, PB_ITEM_KIND_ACTIVITY, activity_id);
+  return it ? it->id : 0;
+}
+
+pb_PendingActivityInfo *engine_describe_activity(const engine_run *run, int64_t scheduled_id,
+                                                 arena *a) {
+  const engine_item *it = item_by_id(run, scheduled_id, PB_ITEM_KIND_ACTIVITY);
+  return it && run_is_open(run) ? describe_activity(item_msg(it), a) : NULL;
+}
+
 pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a) {
   size_t n;
   pb_DescribeWorkflowExecutionResponse *r = pb_new(a, DescribeWorkflowExecutionResponse);

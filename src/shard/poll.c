@@ -296,25 +296,7 @@ static void poll_gone(shard *s, waiter *w, const err *e) {
   if (p->phase == POLL_PARKED || p->phase == POLL_AGAIN) poll_end(p, p->gone, NULL);
 }
 
-static bool is_gone_worker(const shard *s, span instance_key, int64_t now) {
-  if (!instance_key.n) return false;
-  uint64_t hash = hash_bytes(s->hash_key, instance_key);
-  for (size_t i = 0; i < GONE_WORKERS; i++) {
-    const gone_worker *w = &s->gone_workers[i];
-    if (w->instance_hash == hash && now < w->until_ns) return true;
-  }
-  return false;
-}
-
-static void remember_gone_worker(shard *s, span instance_key) {
-  if (!instance_key.n) return;
-  s->gone_workers[s->gone_next++ % GONE_WORKERS] =
-      (gone_worker){.instance_hash = hash_bytes(s->hash_key, instance_key),
-                    .until_ns = now_ns(s) + 2 * s->config.poll_ns};
-}
-
 void polls_end(shard *s, span worker_instance_key, const match_queue *queue) {
-  remember_gone_worker(s, worker_instance_key);
   LIST_FOR_EACH (n, &s->waiters) {
     waiter *w = CONTAINER_OF(n, shard_op, node)->state;
     if (w->timeout != poll_timeout) continue;
@@ -357,10 +339,6 @@ static void poll_begin(shard *s, shard_op *op, const pb_TaskQueue *queue, bool a
   int64_t until = now + s->config.poll_ns;
   if (op->deadline_ns != INT64_MAX) until = MIN(until, op->deadline_ns - NS_PER_SEC);
   waiter_begin(s, &p->waiter, op, until);
-  if (is_gone_worker(s, instance_key, now)) {
-    poll_end_empty(p);
-    return;
-  }
   match_task task;
   if (left_has(s, instance_key)) {
     poll_end_empty(p);

@@ -82,6 +82,7 @@ void shard_shutdown_worker(shard *s, shard_op *op, const pb_ShutdownWorkerReques
   match_queue *q = name ? queue_of_key(s, name->key) : NULL;
   left_add(s, r->worker_instance_key);
   polls_end(s, r->worker_instance_key, q);
+  idle_polls_end(s, r->worker_instance_key);
   if (q) empty_sticky(s, q);
   op->done(op, NULL, pb_new(op->arena, ShutdownWorkerResponse));
 }

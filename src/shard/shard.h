@@ -137,6 +137,8 @@ void shard_wft_fail(shard *s, shard_op *op, const pb_RespondWorkflowTaskFailedRe
 void shard_query_complete(shard *s, shard_op *op, const pb_RespondQueryTaskCompletedRequest *r);
 
 void shard_poll_activity(shard *s, shard_op *op, const pb_PollActivityTaskQueueRequest *r);
+/* Waits as the others do; there are no such tasks yet. */
+void shard_poll_nexus(shard *s, shard_op *op, const pb_PollNexusTaskQueueRequest *r);
 void shard_activity_complete(shard *s, shard_op *op,
                              const pb_RespondActivityTaskCompletedRequest *r);
 void shard_activity_fail(shard *s, shard_op *op, const pb_RespondActivityTaskFailedRequest *r);
@@ -165,16 +167,24 @@ void shard_describe_task_queue(shard *s, shard_op *op, const pb_DescribeTaskQueu
  * it goes to another poller. Harmless when the op is past waiting. */
 void shard_op_gone(shard *s, shard_op *op);
 
-/* --- beside history: the ledger of attempts (internal for now) --- */
+/* --- perdure.api.v1 --- */
+
+typedef struct shard_attempts_query {
+  span workflow_id, run_id;
+  span activity_id; /* of a pending activity; empty: scheduled_event_id names it */
+  int64_t scheduled_event_id;
+} shard_attempts_query;
 
 typedef struct shard_attempts {
-  pb_store_AttemptRecord **v; /* oldest first, failures resolved */
+  int64_t scheduled_event_id;
+  const pb_PendingActivityInfo *pending; /* NULL: the activity has ended */
+  pb_store_AttemptRecord **v;            /* oldest first, failures resolved */
   size_t n;
 } shard_attempts;
 
-/* `response` of op->done is a shard_attempts. */
-void shard_list_attempts(shard *s, shard_op *op, span workflow_id, span run_id,
-                         int64_t scheduled_event_id);
+/* `response` of op->done is a shard_attempts. The query must live as long as the op. */
+void shard_list_attempts(shard *s, shard_op *op, const shard_attempts_query *q);
+void shard_explain(shard *s, shard_op *op, const pb_api_ExplainWorkflowRequest *r);
 
 typedef struct shard_stats {
   uint64_t steps, lazy_steps, batches, batch_steps, commit_failures;

@@ -159,14 +159,6 @@ typedef struct queue_name {
   uint8_t name[];
 } queue_name;
 
-/* A worker that said it shuts down. A poll of it that was on its way (a client that retried while
- * the server was away sends it later) must not be parked: the worker waits for its end. */
-typedef struct gone_worker {
-  uint64_t instance_hash;
-  int64_t until_ns;
-} gone_worker;
-enum { GONE_WORKERS = 256 };
-
 struct shard {
   env *env;
   store *store;
@@ -218,8 +210,6 @@ struct shard {
   list left;    /* workers that have left, oldest first */
   hmap left_by_key;
   list starved; /* queues whose page could not be read: starved_queue */
-  gone_worker gone_workers[GONE_WORKERS];
-  size_t gone_next;
   hmap queries_by_id;
   uint64_t last_query;
   list page_loads; /* page_load, waiting for lazy steps to be durable */
@@ -433,6 +423,8 @@ enum { HISTORY_PAGE_BATCHES = 256 };
 void polls_go_on(shard *s);
 /* Ends waiting polls of this worker, and those on this queue, with an empty answer. */
 void polls_end(shard *s, span worker_instance_key, const match_queue *queue);
+/* idle_poll.c: the same for polls that are never given anything. */
+void idle_polls_end(shard *s, span worker_instance_key);
 span seal_task(shard *s, token_kind kind, const shard_run *run, const engine_token *token,
                span query_id, arena *a);
 MUST_USE err *open_task(shard *s, shard_op *op, token_kind kind, span token,

@@ -532,6 +532,30 @@ static void test_shutting_down_a_worker_ends_its_polls(void **state) {
   ask_free(other);
 }
 
+static void test_a_poll_for_what_never_comes_ends_with_its_worker(void **state) {
+  world *w = *state;
+  ask *polls[] = {poll_nexus(w, "worker"), poll_nexus(w, "other"), poll_nexus(w, "")};
+  ask *a = ask_new(w, &pb_ShutdownWorkerResponse_desc);
+  pb_ShutdownWorkerRequest r = {.worker_instance_key = SPAN("worker")};
+  world_pass(w, 30 * NS_PER_SEC);
+  assert_false(polls[0]->done || polls[1]->done || polls[2]->done);
+  shard_shutdown_worker(w->shard, &a->call->op, &r);
+  ask *late = poll_nexus(w, "worker");
+  world_run(w);
+  assert_true(polls[0]->done && late->done);
+  assert_int_equal(polls[0]->code, ERR_OK);
+  assert_int_equal(late->code, ERR_OK);
+  assert_false(polls[1]->done);
+  ask_gone(w, polls[1]);
+  world_run(w);
+  assert_int_equal(polls[1]->code, ERR_CANCELLED);
+  world_pass(w, 31 * NS_PER_SEC);
+  assert_int_equal(polls[2]->code, ERR_OK);
+  for (size_t i = 0; i < ARRAY_LEN(polls); i++) ask_free(polls[i]);
+  ask_free(late);
+  ask_free(a);
+}
+
 static void test_a_late_poll_of_a_worker_that_shut_down_ends_at_once(void **state) {
   world *w = *state;
   ask *a = ask_new(w, &pb_ShutdownWorkerResponse_desc);
@@ -581,6 +605,7 @@ int main(void) {
       TEST(test_forged_tokens_are_refused),
       TEST(test_runs_over_the_budget_leave_memory_and_come_back),
       TEST(test_shutting_down_a_worker_ends_its_polls),
+      TEST(test_a_poll_for_what_never_comes_ends_with_its_worker),
       TEST(test_a_late_poll_of_a_worker_that_shut_down_ends_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,7 +286,8 @@ static void test_the_ledger_lists_attempts(void **state) {
   answer(w, failed);
   ask *asked = ask_new(w, NULL);
   asked->take = check_attempts;
-  shard_list_attempts(w->shard, &asked->call->op, SPAN("wf"), SPAN_NONE, 5);
+  shard_attempts_query q = {.workflow_id = SPAN("wf"), .scheduled_event_id = 5};
+  shard_list_attempts(w->shard, &asked->call->op, &q);
   world_run(w);
   assert_int_equal(asked->code, ERR_OK);
   ask_free(activity);

@@ -177,6 +177,13 @@ ask *poll_activity(world *w, const char *queue) {
   return a;
 }
 
+ask *poll_nexus(world *w, const char *instance_key) {
+  ask *a = ask_new(w, &pb_PollNexusTaskQueueResponse_desc);
+  pb_PollNexusTaskQueueRequest r = {.worker_instance_key = span_cstr(instance_key)};
+  shard_poll_nexus(w->shard, &a->call->op, &r);
+  return a;
+}
+
 static ask *complete(world *w, span token, pb_RespondWorkflowTaskCompletedRequest *r) {
   ask *a = ask_new(w, &pb_RespondWorkflowTaskCompletedResponse_desc);
   pb_RespondWorkflowTaskCompletedRequest *copy =

@@ -33,6 +33,7 @@ ask *poll_workflow(world *w, const char *queue);
 ask *poll_workflow_as(world *w, const char *queue, const char *instance_key);
 ask *poll_sticky(world *w, const char *queue);
 ask *poll_activity(world *w, const char *queue);
+ask *poll_nexus(world *w, const char *instance_key);
 /* A completion with any commands; sticky: a queue name or NULL. */
 ask *complete_commands(world *w, span token, pb_Command **commands, size_t n, const char *sticky);
 ask *complete_workflow(world *w, span token);

@@ -9,7 +9,18 @@ typedef struct api_method {
   uint16_t namespace_at, token_at;
 } api_method;
 
-enum { SERVICES = 3 };
+/* What is served: a service of the schema and its rows in table.c. */
+static const struct {
+  const pb_service *service;
+  const api_row *rows;
+  const size_t *n_rows;
+} served[] = {
+    {&pb_WorkflowService_service, api_workflow_rows, &api_workflow_row_count},
+    {&pb_OperatorService_service, api_operator_rows, &api_operator_row_count},
+    {&pb_Health_service, api_health_rows, &api_health_row_count},
+    {&pb_DiagnosticsService_service, api_diagnostics_rows, &api_diagnostics_row_count},
+};
+enum { SERVICES = ARRAY_LEN(served) };
 
 struct api {
   shard *shard;
@@ -76,14 +87,15 @@ api *api_new(shard *s, env *e, const api_config *config) {
   a->shard = s;
   a->env = e;
   a->config = *config;
-  size_t n = api_workflow_row_count + api_operator_row_count + api_health_row_count;
+  size_t n = 0;
+  for (size_t i = 0; i < SERVICES; i++) n += *served[i].n_rows;
   a->methods = mem_zalloc(n * sizeof *a->methods);
   a->method_fields = mem_zalloc(n * sizeof *a->method_fields);
-  fill_service(a, 0, &pb_WorkflowService_service, api_workflow_rows, api_workflow_row_count, 0);
-  fill_service(a, 1, &pb_OperatorService_service, api_operator_rows, api_operator_row_count,
-               api_workflow_row_count);
-  fill_service(a, 2, &pb_Health_service, api_health_rows, api_health_row_count,
-               api_workflow_row_count + api_operator_row_count);
+  n = 0;
+  for (size_t i = 0; i < SERVICES; i++) {
+    fill_service(a, i, served[i].service, served[i].rows, *served[i].n_rows, n);
+    n += *served[i].n_rows;
+  }
   return a;
 }
 

@@ -55,8 +55,10 @@ typedef struct api_row {
   unsigned flags;
 } api_row;
 
-extern const api_row api_workflow_rows[], api_operator_rows[], api_health_rows[];
-extern const size_t api_workflow_row_count, api_operator_row_count, api_health_row_count;
+extern const api_row api_workflow_rows[], api_operator_rows[], api_health_rows[],
+    api_diagnostics_rows[];
+extern const size_t api_workflow_row_count, api_operator_row_count, api_health_row_count,
+    api_diagnostics_row_count;
 
 shard *ask_shard(const ask *k);
 const api_config *ask_config(const ask *k);
@@ -99,6 +101,7 @@ err *api_reset_sticky(ask *k);
 /* worker.c */
 err *api_poll_workflow(ask *k);
 err *api_poll_activity(ask *k);
+err *api_poll_nexus(ask *k);
 err *api_wft_complete(ask *k);
 err *api_wft_fail(ask *k);
 err *api_query_complete(ask *k);
@@ -122,5 +125,8 @@ err *api_activity_execution_pause(ask *k);
 err *api_activity_execution_unpause(ask *k);
 err *api_activity_execution_reset(ask *k);
 err *api_activity_execution_update_options(ask *k);
+/* diagnostics.c */
+err *api_list_activity_attempts(ask *k);
+err *api_explain_workflow(ask *k);
 
 #endif

@@ -52,7 +52,7 @@ const api_row api_workflow_rows[] = {
     {"RespondActivityTaskFailedById", RPC_NAMESPACE_WRITE, api_activity_fail_by_id, 0},
     {"RespondActivityTaskCanceledById", RPC_NAMESPACE_WRITE, api_activity_cancel_by_id, 0},
     {"RecordActivityTaskHeartbeatById", RPC_NAMESPACE_WRITE, api_activity_heartbeat_by_id, 0},
-    {"PollNexusTaskQueue", RPC_NAMESPACE_WRITE, NULL, API_LONG_POLL},
+    {"PollNexusTaskQueue", RPC_NAMESPACE_WRITE, api_poll_nexus, API_LONG_POLL},
     {"RespondNexusTaskCompleted", RPC_NAMESPACE_WRITE, NULL, 0},
     {"RespondNexusTaskFailed", RPC_NAMESPACE_WRITE, NULL, 0},
     {"ShutdownWorker", RPC_NAMESPACE_WRITE, api_shutdown_worker, 0},
@@ -161,8 +161,14 @@ const api_row api_health_rows[] = {
     {"Check", RPC_PUBLIC, api_health_check, 0},
     {"Watch", RPC_PUBLIC, NULL, API_LONG_POLL},
 };
+
+const api_row api_diagnostics_rows[] = {
+    {"ListActivityAttempts", RPC_NAMESPACE_READ, api_list_activity_attempts, 0},
+    {"ExplainWorkflow", RPC_NAMESPACE_READ, api_explain_workflow, 0},
+};
 /* clang-format on */
 
 const size_t api_workflow_row_count = ARRAY_LEN(api_workflow_rows);
 const size_t api_operator_row_count = ARRAY_LEN(api_operator_rows);
 const size_t api_health_row_count = ARRAY_LEN(api_health_rows);
+const size_t api_diagnostics_row_count = ARRAY_LEN(api_diagnostics_rows);

@@ -43,6 +43,17 @@ err *api_poll_activity(ask *k) {
   return NULL;
 }
 
+err *api_poll_nexus(ask *k) {
+  const pb_PollNexusTaskQueueRequest *q = k->request;
+  pb_TaskQueue *queue = q->task_queue;
+  TRY(check_poll_time(k));
+  TRY(check_task_queue(&k->check, false, &queue));
+  TRY(check_identity(&k->check, q->identity));
+  TRY(check_capabilities(k, q->worker_version_capabilities, q->deployment_options, q->task_queue));
+  shard_poll_nexus(ask_shard(k), ask_op(k), q);
+  return NULL;
+}
+
 err *api_wft_complete(ask *k) {
   const pb_RespondWorkflowTaskCompletedRequest *q = k->request;
   const pb_WorkerVersionStamp *stamp = q->worker_version_stamp;

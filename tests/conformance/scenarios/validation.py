@@ -220,27 +220,37 @@ def validate_history_reverse(t):
     _on_executions(t, "GetWorkflowExecutionHistoryReverse", "execution")
 
 
+def bad_polls(t, kind, method):
+    queue = {"name": t.queue}
+    t.does(f"{kind}: no namespace", method, namespace="", task_queue=queue)
+    t.does(f"{kind}: unknown namespace", method, namespace="nowhere", task_queue=queue)
+    t.does(f"{kind}: no queue", method)
+    t.does(f"{kind}: empty queue", method, task_queue={"name": ""})
+    t.does(f"{kind}: long queue", method, task_queue={"name": LONG})
+    t.does(f"{kind}: reserved queue", method, task_queue={"name": "/_sys/q/1"}, timeout=3)
+    t.does(f"{kind}: long identity", method, task_queue=queue, identity=LONG)
+    t.does(f"{kind}: deadline too short", method, task_queue=queue, timeout=0.9)
+    t.does(f"{kind}: no deadline", method, task_queue=queue, timeout=None)
+
+
 @scenario()
 def validate_polls(t):
     """Polls with a bad queue, namespace, identity or deadline."""
-    for method in ("PollWorkflowTaskQueue", "PollActivityTaskQueue"):
-        kind = "workflow" if "Workflow" in method else "activity"
-        queue = {"name": t.queue}
-        t.does(f"{kind}: no namespace", method, namespace="", task_queue=queue)
-        t.does(f"{kind}: unknown namespace", method, namespace="nowhere", task_queue=queue)
-        t.does(f"{kind}: no queue", method)
-        t.does(f"{kind}: empty queue", method, task_queue={"name": ""})
-        t.does(f"{kind}: long queue", method, task_queue={"name": LONG})
-        t.does(f"{kind}: reserved queue", method, task_queue={"name": "/_sys/q/1"}, timeout=3)
-        t.does(f"{kind}: long identity", method, task_queue=queue, identity=LONG)
-        t.does(f"{kind}: deadline too short", method, task_queue=queue, timeout=0.9)
-        t.does(f"{kind}: no deadline", method, task_queue=queue, timeout=None)
+    bad_polls(t, "workflow", "PollWorkflowTaskQueue")
+    bad_polls(t, "activity", "PollActivityTaskQueue")
     t.does(
         "sticky without normal name",
         "PollWorkflowTaskQueue",
         task_queue={"name": t.sticky, "kind": 2},
         timeout=3,
     )
+
+
+@scenario()
+def validate_nexus_polls(t):
+    """The same of a poll for Nexus tasks; a good one waits and ends empty."""
+    bad_polls(t, "nexus", "PollNexusTaskQueue")
+    t.does("waits", "PollNexusTaskQueue", task_queue={"name": t.queue}, timeout=3)
 
 
 @scenario()
