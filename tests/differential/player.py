@@ -1,0 +1,332 @@
+"""Plays one sequence on a server, as its only client and worker, and notes all that it sees.
+
+After every operation the workflow is described (and the answer noted), so that the next operation
+starts from a known state: that is the barrier. What the server does by itself, at a time, happens
+only inside an operation that waits for it; an operation that ends later than that has lost a race,
+and the sequence says so with TooLate instead of noting what luck decided.
+"""
+
+import time
+
+from driver.rpc import to_json
+from driver.script import ScenarioFailed, Script
+from driver.values import app_failure, payloads
+
+from view import View
+
+BEGINS = ("start", "start_delayed", "start_eager", "signal_with_start")
+POLL_S = 8  # a poll that gets nothing ends a second earlier
+QUERY_S = 15
+STICKY_MEMORY_S = 10  # how long the original believes in a sticky worker it has not heard of
+BUFFERED_S = 0.3  # until a query has surely reached the workflow
+MARGIN_S = 0.1
+YOUNG_S, GROWN_S = 0.9, 1.1  # a run is surely younger, or older, than a second
+APART_S = 0.7  # what happens by itself must lie so far apart, to have one order
+SAME_S = 0.002  # what is due so close together happens in one transaction
+HIDDEN_S = 0.5  # until what was due has surely happened, where it cannot be seen
+HORIZON_S = 8  # nothing is waited for that is due later
+
+
+class TooLate(Exception):
+    """The machine was too slow for this sequence to have one outcome; it can be played again."""
+
+
+class Player(Script):
+    def __init__(self, server, sequence, nonce):
+        super().__init__(server, sequence.name, nonce)
+        self.sequence = sequence
+        self.view = None
+        self.runs = []  # run ids in the order they were met
+        self.held = None  # the workflow task that was taken and not answered
+        self.stale = None  # the last one that is over
+        self.sticky_seconds = None  # set while the server should use the sticky queue
+        self.sticky_polled = float("-inf")
+        self.strays = {}  # polls that wait in the background, by task queue
+        self.activities = {}  # the last task of every activity, by activity id
+        self.query = None  # (label, future) of the one that waits for a workflow task
+        self.waited_until = 0.0  # what was due until then has happened
+        self.must_end_by = float("inf")  # the operation that is being played
+        self.played = []  # the operations that were possible
+
+    def note(self, label, value):
+        """The keys of queries are the server's own choice: they are noted without."""
+        if isinstance(value, dict) and "queries" in value:
+            value = {**value, "queries": list(value["queries"].values())}
+        return super().note(label, value)
+
+    # --- the whole sequence
+
+    def play(self, operations_table):
+        if any(operation.get("sticky") for operation in self.sequence.operations):
+            self._announce_sticky_worker()
+        for number, operation in enumerate(self.sequence.operations, 1):
+            play = operations_table[operation["kind"]].play
+            if self._one(f"{number} {operation['kind']}", play, operation):
+                self.played.append(operation)
+        self._finish()
+
+    def _announce_sticky_worker(self):
+        """A poll that ends empty, so that the server knows of a worker on the sticky queue."""
+        queue = {"name": self.sticky, "kind": 2, "normal_name": self.queue}
+        self.call("PollWorkflowTaskQueue", timeout=2.1, task_queue=queue)
+        self.sticky_polled = time.time()
+
+    def _one(self, label, play, operation):
+        if self.view is None and operation["kind"] not in BEGINS:
+            return False
+        dues = self.dues()
+        if operation["kind"] != "wait" and dues and time.time() > dues[0] - MARGIN_S:
+            raise TooLate(f"before {label}")
+        if not play(self, label, operation):
+            return False
+        self.look(f"{label}: then")
+        self._after_query(label)
+        # The operation may have done away with what was due; it must have been in time for that.
+        dues = [due for due in dues if due > self.waited_until]
+        if any(due < time.time() for due in dues + [self.must_end_by] + self.dues()):
+            raise TooLate(f"after {label}")
+        self.must_end_by = float("inf")
+        return True
+
+    def _finish(self):
+        if self.query:
+            if self.view.is_open:
+                self.terminate("end, for the query")
+                self.look("end, for the query: then")
+            self._after_query("end")
+        for number, run_id in enumerate(self.runs, 1):
+            if run_id != self.view.run_id:
+                self.describe(f"run {number} at the end", run_id)
+            self.history(run_id, f"history of run {number}")
+        if self.view and self.view.is_open:
+            self.call("TerminateWorkflowExecution", workflow_execution=self.execution())
+
+    # --- what is known
+
+    def look(self, label=None):
+        """Describes the current run; notes the answer unless label is None."""
+        if label:
+            described = self.describe(label)
+        else:
+            described = self.call("DescribeWorkflowExecution", execution=self.execution())
+        if described is None:
+            return
+        info = described.workflow_execution_info
+        old = self.view
+        same = old and old.run_id == info.execution.run_id and old.length == info.history_length
+        self._seen(info.execution.run_id)
+        events = old.events if same else self.events(info.execution.run_id)
+        self.view = View(described, events)
+        self._forget_what_is_over()
+
+    def _seen(self, run_id):
+        if run_id not in self.runs:
+            self.runs.append(run_id)
+
+    def _forget_what_is_over(self):
+        task = self.view.task
+        if self.held and not (self.view.task_runs and task.attempt == self.held.attempt):
+            self.stale, self.held = self.held, None
+        if task is not None and task.attempt > 1 or not self.view.is_open:
+            self.sticky_seconds = None
+
+    def dues(self):
+        """When something will happen by itself; what was waited for has happened."""
+        dues = self.view.dues(self.sticky_seconds) if self.view else []
+        return [due for due in dues if due > self.waited_until]
+
+    def be_of_age(self, young):
+        """What comes next depends on whether the run is older than a second: makes sure of it."""
+        if not self.view.is_open:
+            return
+        began = self.view.started_at()
+        if not young:
+            time.sleep(max(0, began + GROWN_S - time.time()))
+        self.must_end_by = began + YOUNG_S if young else float("inf")
+
+    # --- workflow tasks
+
+    def sticky_alive(self):
+        """Whether the server believes in a worker on the sticky queue."""
+        silence = time.time() - self.sticky_polled
+        if abs(silence - STICKY_MEMORY_S) < 1:
+            raise TooLate("the server may or may not believe in the sticky worker")
+        return silence < STICKY_MEMORY_S
+
+    def poll_task(self, sticky):
+        """The next workflow or query task, or None."""
+        queue = self.sticky if sticky else self.queue
+        future = self.strays.pop(queue, None) or self._poll_later(sticky)
+        return self._polled(queue, future)
+
+    def _poll_later(self, sticky):
+        task_queue = {"name": self.queue}
+        if sticky:
+            task_queue = {"name": self.sticky, "kind": 2, "normal_name": self.queue}
+        return self.later(
+            self.call,
+            "PollWorkflowTaskQueue",
+            timeout=POLL_S,
+            task_queue=task_queue,
+            identity="worker",
+        )
+
+    def _polled(self, queue, future):
+        if queue == self.sticky:
+            self.sticky_polled = time.time()
+        task = future.result(POLL_S + 5)
+        return task if task.task_token else None
+
+    def take(self, label):
+        """Takes the waiting workflow task; notes it and keeps it as held."""
+        sticky = self.view.task_is_sticky and self.sticky_alive()
+        task = self.poll_task(sticky)
+        if task is None:
+            raise ScenarioFailed(f"{label}: no workflow task came")
+        if not sticky:
+            self.sticky_seconds = None
+        self.hold(self.note_task(f"{label}: task", task))
+        return task
+
+    def hold(self, task):
+        self.held = task
+
+    def task_to_answer(self, label):
+        """The held task, else the waiting one, else one that is over, else None."""
+        if self.held:
+            return self.held
+        if self.view and self.view.task_waits:
+            return self.take(label)
+        return self.stale
+
+    # --- queries
+
+    def ask(self, label, **fields):
+        """Sends a query; what becomes of it depends on the state the workflow is in."""
+        view, future = self.view, self.later(self.query_call, timeout=QUERY_S, **fields)
+        refused = not view.is_open and fields.get("query_reject_condition", 1) != 1
+        if refused or not view.is_open and not view.ever_completed_task:
+            self.settle(label, future)
+        elif view.task is None:
+            self._serve_query(label, future)
+        elif self.query or view.task.attempt >= 3:
+            self.settle(label, future)
+        else:
+            time.sleep(BUFFERED_S)
+            self.query = (label, future)
+
+    def query_results(self, task):
+        return {k: {"result_type": 1, "answer": payloads("state")} for k in task.queries}
+
+    def query_was_answered(self):
+        label, future = self.query
+        self.query = None
+        self.settle(label, future)
+
+    def _after_query(self, label):
+        """A query that waited for a workflow task goes its own way when there is none any more."""
+        if not self.query:
+            return
+        if self.query[1].done():
+            self.query_was_answered()
+        elif self.view.task is None:
+            asked, future = self.query
+            self.query = None
+            self._serve_query(asked, future)
+
+    def _serve_query(self, label, future):
+        sticky = bool(self.sticky_seconds) and self.sticky_alive()
+        queue = self.sticky if sticky else self.queue
+        poll = self.strays.pop(queue, None) or self._poll_later(sticky)
+        while not poll.done() and not future.done():
+            time.sleep(0.01)
+        if not poll.done():
+            self.strays[queue] = poll
+        else:
+            task = self._polled(queue, poll)
+            if task is not None:
+                self._answer_query(label, task)
+        self.settle(label, future)
+
+    def _answer_query(self, label, task):
+        self.note_task(f"{label}: query task", task)
+        self.does(
+            f"{label}: answer",
+            "RespondQueryTaskCompleted",
+            task_token=task.task_token,
+            completed_type=1,
+            query_result=payloads("state"),
+        )
+
+    # --- activities
+
+    def pending_activity(self, choice, *states):
+        """The id of one of the pending activities in these states, or None."""
+        if self.view is None:
+            return None
+        found = [k for k, a in sorted(self.view.activities.items()) if a.state in states]
+        return found[choice % len(found)] if found else None
+
+    def queue_of(self, activity_id):
+        """Every activity has a task queue of its own: the order of dispatch is the script's."""
+        return f"{self.queue}-{activity_id}"
+
+    def take_activity(self, label, activity_id):
+        if self.view.in_backoff(activity_id, time.time()):
+            due = self._claim_next_due()
+            if due != self.view.next_attempt(activity_id):
+                raise TooLate("something else is due before the next attempt")
+        task = self.call(
+            "PollActivityTaskQueue",
+            timeout=POLL_S,
+            task_queue={"name": self.queue_of(activity_id)},
+            identity="worker",
+        )
+        if not task.task_token:
+            raise ScenarioFailed(f"{label}: no activity task came")
+        self.note(f"{label}: task", to_json(task))
+        self.activities[activity_id] = task
+        return task
+
+    # --- time
+
+    def _claim_next_due(self):
+        """When the next thing happens by itself, alone; None when that is too far away. From now on
+        it counts as having happened."""
+        dues = self.dues()
+        if not dues or dues[0] > time.time() + HORIZON_S:
+            return None
+        later = [due for due in dues if due > dues[0] + SAME_S]
+        if later and later[0] - dues[0] < APART_S:
+            raise TooLate("two things are due at about the same time")
+        self.waited_until = dues[0] + SAME_S
+        return dues[0]
+
+    def wait(self):
+        """Waits for what happens next by itself; False when nothing does."""
+        before = self.view.fingerprint() if self.view else None
+        due = self._claim_next_due()
+        if due is None:
+            return False
+        hidden = self.view.task_runs  # a timer that fires now is buffered, unseen
+        time.sleep(max(0, due - time.time()) + (HIDDEN_S if hidden else 0.02))
+        self.look()
+        while self.view.fingerprint() == before and time.time() < due + HIDDEN_S:
+            time.sleep(0.03)
+            self.look()
+        return True
+
+
+def failure_of(operation):
+    """The failure an operation describes."""
+    fields = dict(operation.get("failure", {}))
+    delay = fields.pop("next_retry_delay", None)
+    cause = fields.pop("cause", None)
+    if delay is not None:
+        fields["next_retry_delay"] = {"seconds": delay}
+    if cause:
+        fields["cause"] = app_failure(cause, "Inner", stack_trace="at inner")
+    details = fields.pop("details", None)
+    if details is not None:
+        fields["details"] = payloads(details)
+    return app_failure(**fields)

@@ -1,0 +1,167 @@
+"""What a workflow looks like from outside, and what will happen to it by itself, and when.
+
+Both servers run on the clock of this machine, so the times they report can be compared with ours.
+That makes every race visible: an operation that ended after something was due has lost it.
+"""
+
+from temporalio.api.enums.v1 import event_type_pb2 as event_enum
+
+SCHEDULED, STARTED, CANCEL_REQUESTED = 1, 2, 3
+RUNNING = 1
+
+
+def _type(name):
+    return event_enum.EventType.Value("EVENT_TYPE_" + name)
+
+
+TIMER_STARTED, TIMER_FIRED = _type("TIMER_STARTED"), _type("TIMER_FIRED")
+TIMER_CANCELED = _type("TIMER_CANCELED")
+TASK_SCHEDULED = _type("WORKFLOW_TASK_SCHEDULED")
+TASK_COMPLETED = _type("WORKFLOW_TASK_COMPLETED")
+ACTIVITY_SCHEDULED = _type("ACTIVITY_TASK_SCHEDULED")
+
+
+def _at(timestamp):
+    return timestamp.seconds + timestamp.nanos / 1e9
+
+
+def _seconds(duration):
+    return duration.seconds + duration.nanos / 1e9
+
+
+class View:
+    """One describe answer with the events of the run it describes."""
+
+    def __init__(self, described, events):
+        self.described = described
+        info = described.workflow_execution_info
+        self.run_id = info.execution.run_id
+        self.is_open = info.status == RUNNING
+        self.length = info.history_length
+        self.events = events
+        self.task = described.pending_workflow_task if self._has_task() else None
+        self.activities = {a.activity_id: a for a in described.pending_activities}
+        self.timers = self._timers()
+
+    def started_at(self):
+        return _at(self.events[0].event_time)
+
+    def _has_task(self):
+        return self.is_open and self.described.HasField("pending_workflow_task")
+
+    @property
+    def task_waits(self):
+        return self.task is not None and self.task.state == SCHEDULED
+
+    @property
+    def task_runs(self):
+        return self.task is not None and self.task.state == STARTED
+
+    @property
+    def ever_completed_task(self):
+        return any(e.event_type == TASK_COMPLETED for e in self.events)
+
+    @property
+    def ever_had_task(self):
+        return any(e.event_type == TASK_SCHEDULED for e in self.events)
+
+    @property
+    def task_is_sticky(self):
+        """Whether the waiting task was scheduled on a sticky queue."""
+        if not self.task_waits or self.task.attempt > 1:
+            return False
+        scheduled = [e for e in self.events if e.event_type == TASK_SCHEDULED]
+        queue = scheduled[-1].workflow_task_scheduled_event_attributes.task_queue
+        return queue.kind == 2
+
+    def _timers(self):
+        """Pending timers: {timer id: (started event id, when it fires)}."""
+        found = {}
+        for event in self.events:
+            if event.event_type == TIMER_STARTED:
+                a = event.timer_started_event_attributes
+                due = _at(event.event_time) + _seconds(a.start_to_fire_timeout)
+                found[a.timer_id] = (event.event_id, due)
+            elif event.event_type == TIMER_FIRED:
+                found.pop(event.timer_fired_event_attributes.timer_id, None)
+            elif event.event_type == TIMER_CANCELED:
+                found.pop(event.timer_canceled_event_attributes.timer_id, None)
+        return found
+
+    def scheduled_event_of(self, activity_id):
+        for event in reversed(self.events):
+            if event.event_type == ACTIVITY_SCHEDULED:
+                if event.activity_task_scheduled_event_attributes.activity_id == activity_id:
+                    return event
+        return None
+
+    def in_backoff(self, activity_id, now):
+        activity = self.activities[activity_id]
+        return activity.state == SCHEDULED and self.next_attempt(activity_id) > now
+
+    def next_attempt(self, activity_id):
+        return _at(self.activities[activity_id].next_attempt_schedule_time)
+
+    def fingerprint(self):
+        """Changes whenever something happened that can be seen from outside."""
+        task = (self.task.state, self.task.attempt) if self.task else None
+        activities = tuple(
+            (key, a.state, a.attempt, a.HasField("next_attempt_schedule_time"))
+            for key, a in sorted(self.activities.items())
+        )
+        status = self.described.workflow_execution_info.status
+        return self.run_id, status, self.length, task, activities
+
+    def dues(self, sticky_seconds=None):
+        """The times at which something happens without anyone's doing, in order."""
+        if not self.is_open:
+            return []
+        found = [due for _, due in self.timers.values()]
+        found += self._run_dues() + self._task_dues(sticky_seconds)
+        for activity in self.activities.values():
+            found += self._activity_dues(activity)
+        return sorted(due for due in found if due > 0)
+
+    def _run_dues(self):
+        started = self.events[0]
+        attributes = started.workflow_execution_started_event_attributes
+        extended = self.described.workflow_extended_info
+        found = [_at(extended.run_expiration_time), _at(extended.execution_expiration_time)]
+        backoff = _seconds(attributes.first_workflow_task_backoff)
+        if backoff and not self.ever_had_task:
+            found.append(_at(started.event_time) + backoff)
+        return found
+
+    def _task_dues(self, sticky_seconds):
+        if self.task_runs:
+            attributes = self.events[0].workflow_execution_started_event_attributes
+            timeout = _seconds(attributes.workflow_task_timeout)
+            return [_at(self.task.started_time) + timeout]
+        if self.task_is_sticky and sticky_seconds:
+            return [_at(self.task.scheduled_time) + sticky_seconds]
+        return []
+
+    def _activity_dues(self, activity):
+        event = self.scheduled_event_of(activity.activity_id)
+        if event is None:
+            return []
+        attributes = event.activity_task_scheduled_event_attributes
+        found = []
+
+        def add(since, timeout):
+            if _seconds(timeout):
+                found.append(_at(since) + _seconds(timeout))
+
+        add(event.event_time, attributes.schedule_to_close_timeout)
+        if activity.state == SCHEDULED:
+            if activity.HasField("next_attempt_schedule_time"):
+                found.append(_at(activity.next_attempt_schedule_time))
+                add(activity.next_attempt_schedule_time, attributes.schedule_to_start_timeout)
+            else:
+                add(activity.scheduled_time, attributes.schedule_to_start_timeout)
+        else:
+            add(activity.last_started_time, attributes.start_to_close_timeout)
+            beat = max(_at(activity.last_started_time), _at(activity.last_heartbeat_time))
+            if _seconds(attributes.heartbeat_timeout):
+                found.append(beat + _seconds(attributes.heartbeat_timeout))
+        return found
