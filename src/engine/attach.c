@@ -26,10 +26,23 @@ static void set_attached(engine_run *run, size_t at, span request_id, int64_t ev
   s->attached.n = n;
 }
 
+/* A signal under a request id that is known already moves the id to its event. */
+static void note_signal(engine_run *run, span id, int64_t event_id) {
+  if (span_eq(id, run->info->request_id)) {
+    run->state.request_event_id = event_id;
+  } else if (engine_is_attached(run, id)) {
+    set_attached(run, position_of(run, id), id, event_id);
+  }
+}
+
 void attach_note_written(engine_run *run, const pb_HistoryEvent *ev) {
-  if (ev->event_type != PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED) return;
-  span id = ev->workflow_execution_options_updated_event_attributes->attached_request_id;
-  if (id.n) set_attached(run, position_of(run, id), id, ev->event_id);
+  if (ev->event_type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED) {
+    span id = ev->workflow_execution_signaled_event_attributes->request_id;
+    if (id.n) note_signal(run, id, ev->event_id);
+  } else if (ev->event_type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED) {
+    span id = ev->workflow_execution_options_updated_event_attributes->attached_request_id;
+    if (id.n) set_attached(run, position_of(run, id), id, ev->event_id);
+  }
 }
 
 err *engine_attach(engine_run *run, engine_step *st, const engine_attach_args *args) {

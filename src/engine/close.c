@@ -293,6 +293,7 @@ err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
   follow_args f;
   continue_how(run, in, &f);
   new_run(run, &f);
+  if (f.backoff_ns) f.shown_backoff = pb_duration_new(t->arena, f.backoff_ns);
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
         workflow_execution_continued_as_new_event_attributes,
         WorkflowExecutionContinuedAsNewEventAttributes);
@@ -325,7 +326,7 @@ static void end_task_in_flight(engine_run *run) {
     wft_fail_last(run, PB_WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, NULL,
                   SPAN("history-service"));
   }
-  if (run->state.wft_started_id || !run->state.wft_written) wft_clear(run);
+  if (run->state.wft_started_id) wft_clear(run);
   tx_flush_buffer(run);
 }
 

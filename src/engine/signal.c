@@ -33,7 +33,9 @@ void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionReq
                              .links = (const pb_Link *const *)r->links.v,
                              .n_links = r->links.n};
   remember_request(run, r->request_id);
-  tx_append(run, signaled_event(run, &args));
+  pb_HistoryEvent *ev = signaled_event(run, &args);
+  tx_append(run, ev);
+  attach_note_written(run, ev);
 }
 
 /* Else signals could keep a run from ever closing. */

@@ -126,7 +126,8 @@ static void describe_requests(const engine_run *run, pb_WorkflowExecutionExtende
   const pb_store_RunState *s = &run->state;
   x->request_id_infos.v =
       arena_array(a, pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *, s->attached.n + 1);
-  add_request(x, run->info->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, 1, a);
+  add_request(x, run->info->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+              s->request_event_id ? s->request_event_id : 1, a);
   for (size_t i = 0; i < s->attached.n; i++) {
     add_request(x, s->attached.v[i]->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
                 s->attached.v[i]->event_id, a);

@@ -68,14 +68,14 @@ static bool ended_in_failure(int32_t status) {
 
 static policy decide(const start *st, const engine_run *run, const engine_view *v) {
   const pb_StartWorkflowExecutionRequest *r = st->request;
-  if (engine_is_attached(run, r->request_id)) return (policy){0, START_USE, NULL};
   if (st->child && span_eq(v->first_run_id, st->child->child_run_id)) {
     return (policy){0, START_DEDUPED, NULL};
   }
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-  /* A repeated signal-with-start finds its signal in the run that it made, open or closed. */
-  if (span_eq(v->request_id, r->request_id)) {
-    return (policy){0, st->signal ? START_USE : START_DEDUPED, NULL};
+  /* The request id of a signal-with-start is its signal's: only policies decide about the start. */
+  if (!st->signal) {
+    if (engine_is_attached(run, r->request_id)) return (policy){0, START_USE, NULL};
+    if (span_eq(v->request_id, r->request_id)) return (policy){0, START_DEDUPED, NULL};
   }
   const policy *table = open ? open_policies : ended_policies;
   if (!open && ended_in_failure(v->status)) table = failed_policies;

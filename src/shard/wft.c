@@ -177,7 +177,8 @@ static void act_complete(shard *s, call *made, shard_run *run) {
   }
   run_pin(run);
   if (!st->reply_err && !st->closed) start_eager(s, c, run, st);
-  queries_answer(s, run, r);
+  /* Of an answer that is refused nothing counts: its queries are asked again. */
+  if (!st->reply_err) queries_answer(s, run, r);
   e = step_stage(s, made->step);
   if (run->phase == RUN_READY) queries_reply(s, run);
   if (!e) e = made->step->parts[0].st->reply_err;

@@ -64,6 +64,16 @@ def continue_plain(t):
 
 
 @scenario()
+def continue_shows_backoff(t):
+    """What is missing to the second between two runs is the backoff the next run's start shows."""
+    t.start()
+    t.step(continue_as_new())
+    started = t.events()[0].workflow_execution_started_event_attributes
+    backoff = started.first_workflow_task_backoff
+    t.within("first backoff", backoff.seconds + backoff.nanos / 1e9, 0.1, 0.999)
+
+
+@scenario()
 def continue_with_everything(t):
     """Every field of the command."""
     t.start(

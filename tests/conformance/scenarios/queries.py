@@ -272,6 +272,22 @@ def query_task_fails(t):
 
 
 @scenario()
+def query_result_of_refused_answer(t):
+    """A completion that is refused answers no query either: it rides on the next task."""
+    t.start()
+    asked = t.later(t.query_call, "state")
+    time.sleep(0.5)
+    task = t.poll_call()
+    results = {key: {"result_type": 1, "answer": payloads("refused")} for key in task.queries}
+    t.complete(task, command("record_marker"), label="refused", query_results=results)
+    task = t.poll_call()
+    t.note("queries", sorted(q.query_type for q in task.queries.values()))
+    results = {key: {"result_type": 1, "answer": payloads("second")} for key in task.queries}
+    t.complete(task, timer("t", 60), query_results=results)
+    t.settle("query", asked)
+
+
+@scenario()
 def query_delayed_start(t):
     """A query with a long enough deadline waits for the delayed first task."""
     t.start(workflow_start_delay=secs(2))

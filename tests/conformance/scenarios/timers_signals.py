@@ -265,6 +265,43 @@ def signal_with_start_policies(t):
 
 
 @scenario()
+def signal_with_start_request_id(t):
+    """The request id is the signal's: policies alone decide about the start, as often as asked."""
+    method = "SignalWithStartWorkflowExecution"
+    t.start(request_id="one")
+    fields = t.start_fields(signal_name="sig", request_id="one")
+    t.does("of the start", method, **fields)
+    t.describe("describe, the id moved to the signal")
+    t.does("terminate existing", method, **fields, workflow_id_conflict_policy=3)
+    t.describe("describe, signalled at once")
+    t.does("again while open", method, **fields)
+    t.terminate()
+    t.does("again after the end", method, **fields)
+    t.does("failed only", method, **fields, workflow_id_reuse_policy=2)
+    t.terminate("terminate the second")
+    t.does("rejecting duplicates", method, **fields, workflow_id_reuse_policy=3)
+    t.history()
+
+
+@scenario()
+def signal_moves_request_ids(t):
+    """A signal under the request id of a start, the first one or one attached, takes the id over."""
+    t.start(request_id="one")
+    t.start(
+        "attach",
+        request_id="two",
+        workflow_id_conflict_policy=2,
+        on_conflict_options={"attach_request_id": True},
+    )
+    task = t.task()
+    t.signal(request_id="two")
+    t.describe("describe while the signal waits")
+    t.signal(request_id="one", label="signal under the first id")
+    t.complete(task)
+    t.describe("describe when it is written")
+
+
+@scenario()
 def signal_with_start_delay(t):
     """Signal-with-start of a delayed workflow, twice."""
     fields = t.start_fields(signal_name="sig", workflow_start_delay=secs(2))
@@ -356,6 +393,17 @@ def terminate_during_transient(t):
     t.fail_task(t.task())
     t.task()
     t.terminate()
+    t.history()
+
+
+@scenario()
+def terminate_waiting_transient(t):
+    """Termination while a second attempt waits for a worker: it stays to be seen."""
+    t.start()
+    t.fail_task(t.task())
+    t.describe("describe before")
+    t.terminate()
+    t.describe()
     t.history()
 
 
