@@ -159,7 +159,8 @@ def record(options):
             same = not judge.differences(first.steps, second.steps) and not first.problem
             return (shorter, first.steps) if same else None
 
-        for sequence, outcome in in_parallel(twice, generated(options, options.record), options.jobs):
+        sequences = generated(options, options.record)
+        for sequence, outcome in in_parallel(twice, sequences, options.jobs):
             if outcome is None or isinstance(outcome, judge.NoOutcome):
                 print(f"not kept: {sequence.name}", flush=True)
             else:

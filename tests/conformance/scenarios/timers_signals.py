@@ -285,7 +285,7 @@ def signal_with_start_request_id(t):
 
 @scenario()
 def signal_moves_request_ids(t):
-    """A signal under the request id of a start, the first one or one attached, takes the id over."""
+    """A signal under the request id of the start, or of an attached one, takes the id over."""
     t.start(request_id="one")
     t.start(
         "attach",
