@@ -44,6 +44,41 @@ static const char *check_activity(const engine_run *run, const engine_item *it, 
   return most > 0 && act->attempt > most ? "an activity has more attempts than allowed" : NULL;
 }
 
+/* What has something to tell is found by its due time; what has not is not. */
+static const char *check_children(const engine_run *run, arena *a) {
+  size_t n;
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_CHILD, a, &n);
+  if ((int64_t)n != run->outside.children) return "children are miscounted";
+  for (size_t i = 0; i < n; i++) {
+    const pb_store_ChildItem *c = item_msg(items[i]);
+    bool tells = c->state == PB_CHILD_STATE_STARTING || c->state == PB_CHILD_STATE_CLOSING;
+    bool of_open = c->state == PB_CHILD_STATE_STARTING || c->state == PB_CHILD_STATE_STARTED;
+    if (items[i]->id >= run->state.next_event_id) return "a child is newer than history";
+    if (tells != (items[i]->due_ns != 0)) return "a child is told nothing, or too much";
+    if (of_open != run_is_open(run)) return "a child does not know whether its parent is open";
+    if (of_open && !c->run_id.n) return "a child has no run id";
+  }
+  return NULL;
+}
+
+static const char *check_externals(const engine_run *run, arena *a) {
+  const struct {
+    int32_t kind;
+    int64_t counted;
+  } all[] = {{PB_ITEM_KIND_EXTERNAL_SIGNAL, run->outside.signals},
+             {PB_ITEM_KIND_EXTERNAL_CANCEL, run->outside.cancels}};
+  for (size_t k = 0; k < ARRAY_LEN(all); k++) {
+    size_t n;
+    engine_item **items = items_sorted(run, all[k].kind, a, &n);
+    if ((int64_t)n != all[k].counted) return "what is sent to others is miscounted";
+    if (n && !run_is_open(run)) return "a closed run sends to others";
+    for (size_t i = 0; i < n; i++) {
+      if (!items[i]->due_ns) return "what is sent to another run is never told";
+    }
+  }
+  return NULL;
+}
+
 static const char *check_items(const engine_run *run, arena *a) {
   size_t n;
   engine_item **items = items_sorted(run, PB_ITEM_KIND_ACTIVITY, a, &n);
@@ -73,5 +108,7 @@ static const char *check_alive(const engine_run *run) {
 const char *engine_check(const engine_run *run, arena *a) {
   const char *why = check_workflow_task(run, a);
   if (!why) why = check_items(run, a);
+  if (!why && run->outside.n) why = check_children(run, a);
+  if (!why && run->outside.n) why = check_externals(run, a);
   return why ? why : check_alive(run);
 }

@@ -25,7 +25,17 @@ static uint64_t below(walk *k, uint64_t n) { return rng_below(&k->random, n); }
 static const char *command_line(walk *k, engine_run *run) {
   arena *a = &k->arena;
   int id = (int)below(k, NAMES);
-  switch (below(k, 12)) {
+  switch (below(k, 15)) {
+    case 12:
+      return arena_printf(a, " StartChildWorkflowExecution workflow_id=k%d workflow_type=K %s\n",
+                          id, below(k, 3) ? "" : "parent_close_policy=Abandon");
+    case 13:
+      return arena_printf(a,
+                          " SignalExternalWorkflowExecution execution.workflow_id=k%d "
+                          "signal_name=s\n",
+                          id);
+    case 14:
+      return arena_printf(a, " RequestCancelExternalWorkflowExecution workflow_id=x%d\n", id);
     case 0:
     case 1:
     case 2:
@@ -117,9 +127,38 @@ static const char *control(walk *k) {
   }
 }
 
+/* From another run: an answer to something that this one told, or the end of a child. */
+static const char *outside(walk *k, engine_run *run) {
+  static const struct {
+    const char *kind;
+    int32_t item;
+  } kinds[] = {{"start", PB_ITEM_KIND_CHILD},
+               {"close", PB_ITEM_KIND_CHILD},
+               {"signal", PB_ITEM_KIND_EXTERNAL_SIGNAL},
+               {"cancel", PB_ITEM_KIND_EXTERNAL_CANCEL},
+               {"result", PB_ITEM_KIND_CHILD_RESULT},
+               {"child_ended", PB_ITEM_KIND_CHILD}};
+  static const char *const answers[] = {"done", "done", "exists", "not_found"};
+  arena *a = &k->arena;
+  size_t n, at = below(k, ARRAY_LEN(kinds));
+  engine_item **items = items_sorted(run, kinds[at].item, a, &n);
+  const engine_item *it = n ? items[below(k, n)] : NULL;
+  if (at + 1 < ARRAY_LEN(kinds)) {
+    return arena_printf(a, "answer %s %lld %s\n", kinds[at].kind, it ? (long long)it->id : 7,
+                        answers[below(k, ARRAY_LEN(answers))]);
+  }
+  const pb_store_ChildItem *child = it ? item_msg(it) : NULL;
+  return arena_printf(a, "child_ended %lld completed %.*s result=r\n", it ? (long long)it->id : 7,
+                      SPAN_ARG(child && child->run_id.n ? child->run_id : SPAN("none")));
+}
+
 static const char *any_line(walk *k, engine_run *run) {
   arena *a = &k->arena;
-  switch (below(k, 22)) {
+  switch (below(k, 25)) {
+    case 22:
+    case 23:
+    case 24:
+      return outside(k, run);
     case 0:
     case 1:
     case 2:
@@ -204,7 +243,8 @@ static bool end_run(walk *k) {
 static bool run_walk(walk *k) {
   bool retried = below(k, 3) == 0;
   const char *start =
-      arena_printf(&k->arena, "start%s%s%s\n", retried ? " retry_policy.maximum_attempts=3" : "",
+      arena_printf(&k->arena, "start%s%s%s%s\n", below(k, 3) ? "" : " parent=p/parent-run/5",
+                   retried ? " retry_policy.maximum_attempts=3" : "",
                    below(k, 4) ? "" : " workflow_run_timeout=60s",
                    below(k, 5) ? "" : " workflow_start_delay=3s");
   if (!say(k, start)) return false;

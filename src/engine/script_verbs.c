@@ -78,7 +78,7 @@ static const char *fill_start(world *w, const script_line *line,
                      &w->arena, &why);
       continue;
     }
-    if (span_eq(path, SPAN("expect"))) continue;
+    if (is_one_of(path, "expect parent")) continue;
     (void)text_set(&pb_StartWorkflowExecutionRequest_desc, r, path, value, &w->arena, &why);
   }
   return why;
@@ -106,6 +106,13 @@ static const char *do_start(world *w, const script_line *line) {
   engine_start_args args = {.ns = 1, .ns_name = SPAN("default"), .request = r, .signal = signal};
   store_row *current = model_find(&w->model, ROW_CURRENT_PUT, 0, 0);
   args.expected_run = current ? current->ns : 0;
+  engine_parent parent;
+  span parent_text = option(line, "parent", SPAN_NONE);
+  if (parent_text.n) {
+    args.parent = &parent;
+    why = script_parent(w, parent_text, &parent);
+    if (why) return why;
+  }
   w->host.new_run(w, a, &args.run, &args.run_id);
   world_add_run(w, engine_start(world_begin(w), &args));
   w->current = w->n_runs - 1;
@@ -617,6 +624,9 @@ static const struct {
     {"failed", do_failed},
     {"canceled", do_canceled},
     {"beat", do_beat},
+    {"tell", script_tell},
+    {"answer", script_answer},
+    {"child_ended", script_child_ended},
     {"pause", script_pause},
     {"unpause", script_unpause},
     {"reset", script_reset},

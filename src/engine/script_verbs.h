@@ -31,6 +31,14 @@ const char *script_do(world *w, const script_line *line);
 const char *script_fill(world *w, const script_line *line, size_t from, const char *own,
                         const pb_desc *d, void *msg);
 
+/* --- script_outside.c --- */
+
+/* "WORKFLOW/RUN/INITIATED", as the parent of a start. */
+const char *script_parent(world *w, span text, engine_parent *ret_parent);
+const char *script_tell(world *w, const script_line *line);
+const char *script_answer(world *w, const script_line *line);
+const char *script_child_ended(world *w, const script_line *line);
+
 /* --- script_control.c --- */
 
 const char *script_pause(world *w, const script_line *line);

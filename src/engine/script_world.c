@@ -1,5 +1,6 @@
 #include "engine/script_world.h"
 
+#include "engine/message.h"
 #include "engine/script_text.h"
 #include "proto/pb_wire.h"
 
@@ -138,7 +139,8 @@ static void add_due(world *w, int64_t due_ns) {
 }
 
 static void add_row(world *w, const store_row *row) {
-  static const char *const kinds[] = {"?", "activity", "timer", "buffered", "request"};
+  static const char *const kinds[] = {"?",     "activity", "timer",  "buffered", "request",
+                                      "child", "signal",   "cancel", "result"};
   switch (row->kind) {
     case ROW_RUN_INSERT:
     case ROW_RUN_UPDATE:
@@ -192,6 +194,26 @@ static void add_tasks(world *w, const engine_step *st, const char *prefix) {
   }
 }
 
+static void add_messages(world *w, const engine_run *run, const engine_step *st,
+                         const char *prefix) {
+  static const char *const kinds[] = {[MESSAGE_START_CHILD] = "start",
+                                      [MESSAGE_CLOSE_CHILD] = "close",
+                                      [MESSAGE_SIGNAL] = "signal",
+                                      [MESSAGE_CANCEL] = "cancel",
+                                      [MESSAGE_CHILD_RESULT] = "result"};
+  for (size_t i = 0; i < st->n_messages; i++) {
+    engine_message m;
+    if (!engine_message_read(run, st->messages[i], &w->arena, &m)) {
+      w->broken = "a message is announced that is not there";
+      return;
+    }
+    buf_addf(&w->out, "%stells %s %lld to %.*s", prefix, kinds[m.kind], (long long)m.id,
+             SPAN_ARG(m.to.workflow_id));
+    if (m.to.run_id.n) buf_addf(&w->out, " run %.*s", SPAN_ARG(m.to.run_id));
+    buf_addb(&w->out, '\n');
+  }
+}
+
 static void add_err(world *w, const char *what, const err *e) {
   buf_addf(&w->out, "%s %s ", what, err_code_name(e->code));
   buf_adds(&w->out,
@@ -202,6 +224,7 @@ static void add_err(world *w, const char *what, const err *e) {
 static void add_outcome(world *w, engine_run *run, const engine_step *st, const char *prefix) {
   add_rows(w, st, prefix);
   add_tasks(w, st, prefix);
+  add_messages(w, run, st, prefix);
   if (st->reply_err) add_err(w, "reply", st->reply_err);
   buf_addf(&w->out, "%s%s%s", prefix,
            st->n_rows == 0 ? "nothing stored"
