@@ -627,7 +627,7 @@ void audit_memory(sim *s) {
       sim_broken(s, "D3", "run %lld is quarantined: %s", (long long)run->key, run->trouble);
     }
     if (run->phase != RUN_READY || run->lsn > s->shard->durable_lsn || run->n_lazy) continue;
-    if (run->engine->start_unwritten) continue;
+    if (run->engine->unwritten) continue;
     compare_run(s, run);
   }
 }

@@ -95,7 +95,7 @@ MUTANTS = [
      "runs leave memory before they are durable"),
     ("shard/run_cache.c", "!list_linked(&run->lazy_node) &&", "",
      "runs leave memory with lazy rows"),
-    ("shard/run_cache.c", "if (engine_start_in_memory(run->engine)) return false;", "",
+    ("shard/run_cache.c", "if (engine_task_in_memory(run->engine)) return false;", "",
      "runs leave memory with a task handed out"),
     ("shard/run_cache.c", "if (due) timers_evicted(s, run, due);", "(void)due;",
      "deadlines leave memory with the run"),

@@ -1,6 +1,7 @@
 /* check.c - the invariants of a run, in words: used after steps by tests and the simulator, and
  * after loads by the shard. */
 #include "engine/activity.h"
+#include "engine/update.h"
 
 static const char *check_workflow_task(const engine_run *run, arena *a) {
   const pb_store_RunState *s = &run->state;
@@ -18,8 +19,13 @@ static const char *check_workflow_task(const engine_run *run, arena *a) {
   if (s->wft_written && s->wft_scheduled_id >= s->next_event_id) {
     return "the workflow task's event is not in history";
   }
-  if (!s->wft_written && s->wft_scheduled_id && s->wft_attempt < 2) {
+  if (!s->wft_written && s->wft_scheduled_id && s->wft_attempt < 2 && !wft_is_speculative(run)) {
     return "a first attempt is not in history";
+  }
+  if (run->unwritten && !s->wft_scheduled_id)
+    return "memory alone knows of a task that is not there";
+  if (wft_is_speculative(run) && (s->wft_written || s->wft_scheduled_id != s->next_event_id)) {
+    return "a speculative task is in history";
   }
   (void)a;
   return NULL;
@@ -98,6 +104,25 @@ static const char *check_items(const engine_run *run, arena *a) {
   return NULL;
 }
 
+static const char *check_updates(const engine_run *run, arena *a) {
+  size_t n;
+  int32_t open = 0;
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_UPDATE, a, &n);
+  if ((int64_t)n != run->updates_known) return "updates are miscounted";
+  for (size_t i = 0; i < n; i++) {
+    const pb_store_UpdateItem *it = item_msg(items[i]);
+    if (it->completed_id && !it->accepted_id) return "an update completed before it was accepted";
+    if (MAX(it->accepted_id, it->completed_id) >= run->state.next_event_id) {
+      return "an update is newer than history";
+    }
+    if (!it->accepted_id && !it->request) return "an admitted update has no request";
+    open += it->accepted_id && !it->completed_id;
+  }
+  if (open != run->state.updates_open) return "open updates are miscounted";
+  bool delivers = run->state.wft_scheduled_id != 0;
+  return run_is_open(run) && updates_wait(run) && !delivers ? "an update waits for no task" : NULL;
+}
+
 /* Whatever is pending will be woken by something. */
 static const char *check_alive(const engine_run *run) {
   const pb_store_RunState *s = &run->state;
@@ -110,5 +135,6 @@ const char *engine_check(const engine_run *run, arena *a) {
   if (!why) why = check_items(run, a);
   if (!why && run->outside.n) why = check_children(run, a);
   if (!why && run->outside.n) why = check_externals(run, a);
+  if (!why) why = check_updates(run, a);
   return why ? why : check_alive(run);
 }

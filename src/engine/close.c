@@ -1,5 +1,6 @@
 /* close.c - the end of a run: completed, failed, cancelled, continued, terminated, timed out. */
 #include "engine/command.h"
+#include "engine/update.h"
 
 static const int64_t least_run_ns = NS_PER_SEC; /* between the starts of two runs of a chain */
 
@@ -37,6 +38,7 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   run->state.close_time = run->tx.now_ns;
   run->state.delete_time = delete_time_ns(run);
   run->state.close_event_batch_id = run->tx.first_event_id;
+  updates_close(run);
   run->tx.st->closed = true;
 }
 
@@ -352,7 +354,7 @@ err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_a
   if (!run_is_open(run)) return run_closed_error(st->arena);
   st->lazy = false;
   tx_begin(run, st);
-  wft_settle(run);
+  wft_settle_last(run);
   terminate(run, args);
   tx_finish(run);
   return NULL;
@@ -416,7 +418,7 @@ void run_check_limits(engine_run *run, engine_step *st) {
   if (!reason.n) return;
   st->lazy = false;
   tx_begin(run, st);
-  wft_settle(run);
+  wft_settle_last(run);
   run_force_terminate(run, reason, SPAN_NONE);
   tx_finish(run);
 }

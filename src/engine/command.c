@@ -29,7 +29,7 @@ static const command_rule rules[] = {
      command_start_child},
     {PB_COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION, "SignalExternalWorkflowExecution", false,
      command_signal_external},
-    {PB_COMMAND_TYPE_PROTOCOL_MESSAGE, "ProtocolMessage", false, NULL},
+    {PB_COMMAND_TYPE_PROTOCOL_MESSAGE, "ProtocolMessage", false, command_protocol_message},
     {PB_COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION, "ScheduleNexusOperation", false, NULL},
     {PB_COMMAND_TYPE_REQUEST_CANCEL_NEXUS_OPERATION, "RequestCancelNexusOperation", false, NULL},
 };

@@ -9,6 +9,7 @@ typedef struct command_ctx {
   const pb_RespondWorkflowTaskCompletedRequest *request;
   int64_t completed_event_id;
   bool wake;          /* the next workflow task must follow at once */
+  bool *taken;        /* of the request's messages: their command has come */
   int32_t fail_cause; /* of the error returned */
   bool terminate;     /* the error also ends the run: an oversized payload */
   bool keeps_task;    /* the error is an answer only: the task stays in flight */
@@ -54,6 +55,6 @@ command_fn command_schedule_activity, command_cancel_activity, command_start_tim
     command_cancel_timer, command_complete_run, command_fail_run, command_cancel_run,
     command_continue_as_new, command_record_marker, command_modify_properties,
     command_upsert_search_attributes, command_start_child, command_signal_external,
-    command_cancel_external;
+    command_cancel_external, command_protocol_message;
 
 #endif

@@ -1,5 +1,6 @@
 /* complete.c - RespondWorkflowTaskCompleted: all of its commands, or a failed workflow task. */
 #include "engine/command.h"
+#include "engine/update.h"
 
 static const int64_t heartbeat_limit_ns = 30 * 60 * NS_PER_SEC;
 
@@ -25,6 +26,18 @@ static err *check_sequence(arena *a, const pb_RespondWorkflowTaskCompletedReques
              closing->name);
 }
 
+static void take_sticky(engine_run *run, const pb_StickyExecutionAttributes *sticky) {
+  pb_store_RunState *s = &run->state;
+  if (!sticky || !sticky->worker_task_queue || !sticky->worker_task_queue->name.n) {
+    wft_clear_sticky(run);
+    return;
+  }
+  /* The same name stays where it is, so that nothing has changed. */
+  span name = sticky->worker_task_queue->name;
+  if (!span_eq(s->sticky_queue, name)) s->sticky_queue = name;
+  s->sticky_timeout = pb_duration_ns(sticky->schedule_to_start_timeout);
+}
+
 static void take_worker_facts(engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r) {
   pb_store_RunState *s = &run->state;
   if (r->worker_version_stamp) s->worker_version = r->worker_version_stamp;
@@ -32,13 +45,7 @@ static void take_worker_facts(engine_run *run, const pb_RespondWorkflowTaskCompl
     s->worker_sdk_name = r->sdk_metadata->sdk_name;
     s->worker_sdk_version = r->sdk_metadata->sdk_version;
   }
-  const pb_StickyExecutionAttributes *sticky = r->sticky_attributes;
-  if (sticky && sticky->worker_task_queue && sticky->worker_task_queue->name.n) {
-    s->sticky_queue = sticky->worker_task_queue->name;
-    s->sticky_timeout = pb_duration_ns(sticky->schedule_to_start_timeout);
-  } else {
-    wft_clear_sticky(run);
-  }
+  take_sticky(run, r->sticky_attributes);
 }
 
 /* WorkflowTaskCompleted, and the task is over. */
@@ -70,6 +77,11 @@ static int64_t append_completed(engine_run *run, const pb_RespondWorkflowTaskCom
   return ev->event_id;
 }
 
+/* An empty completion that asks for a new task keeps a long local activity alive, for a while. */
+static bool is_heartbeat(const pb_RespondWorkflowTaskCompletedRequest *r) {
+  return r->force_create_new_workflow_task && r->commands.n == 0 && r->messages.n == 0;
+}
+
 static err *apply_commands(command_ctx *c) {
   const pb_RespondWorkflowTaskCompletedRequest *r = c->request;
   for (size_t i = 0; i < r->commands.n; i++) {
@@ -80,7 +92,7 @@ static err *apply_commands(command_ctx *c) {
     }
     TRY(rule->apply(c, r->commands.v[i]));
   }
-  return NULL;
+  return run_is_open(c->run) && !is_heartbeat(r) ? messages_take_rest(c) : NULL;
 }
 
 /* The completion is refused: its changes are forgotten and the task fails, visibly on the first
@@ -93,6 +105,7 @@ static void fail_completion(command_ctx *c, const engine_token *token, const err
   tx_rollback(run);
   wft_adopt(run, token, c->request->identity);
   wft_settle(run);
+  updates_abort(run, UPDATE_ABORT_TASK_BROKEN);
   const char *cause = failed_cause_name(c->fail_cause, a);
   const char *text = e->what[0] ? arena_printf(a, "%s: %s", cause, e->what) : cause;
   st->reply_err = ERR(a, INVALID_ARGUMENT, "%s", text);
@@ -105,11 +118,6 @@ static void fail_completion(command_ctx *c, const engine_token *token, const err
   } else {
     wft_failed(run, c->fail_cause, f, c->request->identity, c->request->binary_checksum);
   }
-}
-
-/* An empty completion that asks for a new task keeps a long local activity alive, for a while. */
-static bool is_heartbeat(const pb_RespondWorkflowTaskCompletedRequest *r) {
-  return r->force_create_new_workflow_task && r->commands.n == 0 && r->messages.n == 0;
 }
 
 static bool heartbeat_is_over(const engine_run *run) {
@@ -132,13 +140,14 @@ static void hand_back_next(engine_run *run, const pb_RespondWorkflowTaskComplete
   tx_finish(run);
   wft_start_now(run, &p, run->tx.now_ns);
   wft_fill(run, st->arena, true, &done->next);
+  updates_send(run, st->arena, &done->next.response->messages);
 }
 
 static void schedule_next(engine_run *run, command_ctx *c, int64_t original_time,
                           engine_completion *done) {
   const pb_RespondWorkflowTaskCompletedRequest *r = c->request;
   bool more = r->force_create_new_workflow_task || run_has_buffered(run) || c->wake;
-  if (!run_is_open(run) || !more) {
+  if (!run_is_open(run) || !(more || updates_wait(run))) {
     tx_finish(run);
     return;
   }
@@ -152,13 +161,52 @@ static void schedule_next(engine_run *run, command_ctx *c, int64_t original_time
   }
 }
 
+/* --- a speculative task that leaves no trace --- */
+
+/* Events that a worker has seen and that would have to be sent once more. */
+enum { MOST_EVENTS_AGAIN = 20 };
+
+static bool may_drop(const engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r) {
+  if (!wft_is_speculative(run) || r->commands.n || r->force_create_new_workflow_task) return false;
+  if (!messages_only_reject(r)) return false;
+  const pb_store_RunState *s = &run->state;
+  /* Between the last completed task's start and this task: its completion, then others. */
+  int64_t events = s->wft_scheduled_id - s->last_completed_started_id - 2;
+  const pb_RespondWorkflowTaskCompletedRequest_Capabilities *can = r->capabilities;
+  bool goes_back = can && can->discard_speculative_workflow_task_with_events;
+  return events <= 0 || (goes_back && events < MOST_EVENTS_AGAIN);
+}
+
+/* False: its messages are not valid, so that the task has to fail like any other. */
+static bool drop_task(engine_run *run, engine_step *st,
+                      const pb_RespondWorkflowTaskCompletedRequest *r, engine_completion *done) {
+  command_ctx c = {.run = run, .request = r, .taken = arena_array(st->arena, bool, r->messages.n)};
+  tx_begin(run, st);
+  if (messages_take_rest(&c)) {
+    tx_abandon(run);
+    return false;
+  }
+  tx_end_unwritten(run);
+  wft_drop_speculative(run);
+  tx_begin(run, st);
+  take_sticky(run, r->sticky_attributes);
+  schedule_next(run, &c, 0, done);
+  done->response->reset_history_event_id = run->state.last_completed_started_id;
+  return true;
+}
+
 err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *token,
                          const pb_RespondWorkflowTaskCompletedRequest *r,
                          engine_completion *ret_done) {
   arena *a = st->arena;
   if (!engine_wft_is_current(run, token)) return wft_not_found(a);
   TRY(check_sequence(a, r));
+  TRY(messages_check(r, a));
   engine_completion done = {.response = pb_new(a, RespondWorkflowTaskCompletedResponse)};
+  if (may_drop(run, r) && drop_task(run, st, r, &done)) {
+    *ret_done = done;
+    return NULL;
+  }
   int64_t original_time = run->state.wft_original_time;
   st->lazy = false;
   tx_begin(run, st);
@@ -170,7 +218,7 @@ err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *t
     *ret_done = done;
     return NULL;
   }
-  command_ctx c = {.run = run, .request = r};
+  command_ctx c = {.run = run, .request = r, .taken = arena_array(a, bool, r->messages.n)};
   c.completed_event_id = append_completed(run, r);
   err *e = apply_commands(&c);
   if (e && c.keeps_task) {

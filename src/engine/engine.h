@@ -36,8 +36,10 @@ typedef struct engine_limits {
   size_t history_bytes, suggest_history_bytes;
   size_t state_bytes; /* of details, memo and attributes that the run's state holds; not failures */
   int64_t history_events, suggest_history_events;
-  int64_t pending; /* activities (children, ...) per run */
-  int64_t signals; /* per run */
+  int64_t pending;                    /* activities (children, ...) per run */
+  int64_t signals;                    /* per run */
+  int64_t updates_in_flight, updates; /* per run: not completed; ever accepted */
+  size_t update_bytes;                /* of requests in flight, per run */
   int32_t buffered_events;
   size_t buffered_bytes;
   int64_t ledger_bytes; /* of failures kept beside history, per run */
@@ -85,6 +87,22 @@ typedef struct engine_host {
   span (*namespace_id)(void *ctx, span name);
 } engine_host;
 
+/* How far an update has come. */
+typedef enum engine_update_stage {
+  ENGINE_UPDATE_UNKNOWN,
+  ENGINE_UPDATE_ADMITTED,
+  ENGINE_UPDATE_ACCEPTED,
+  ENGINE_UPDATE_COMPLETED
+} engine_update_stage;
+
+typedef struct engine_update {
+  span id;
+  engine_update_stage stage;
+  const pb_Outcome *outcome; /* of COMPLETED, or NULL: */
+  int64_t outcome_event_id;  /* it is in this UpdateCompleted event */
+  err *error;                /* the update was aborted: what its client is told */
+} engine_update;
+
 typedef struct engine_step {
   /* given */
   const engine_host *host;
@@ -99,6 +117,8 @@ typedef struct engine_step {
   size_t n_tasks, cap_tasks;
   int64_t *messages; /* to other runs, for when the step is durable: see message.h */
   size_t n_messages, cap_messages;
+  engine_update *updates; /* that came further or ended */
+  size_t n_updates, cap_updates;
   bool lazy;            /* only tasks started or backoffs ended: may be written with the run's next
                            commit (at most 100 ms later); nothing else waits for it */
   bool new_events;      /* history grew */
@@ -172,8 +192,10 @@ typedef struct engine_view {
 void engine_look(const engine_run *run, engine_view *ret_view);
 /* Earliest time at which engine_fire has something to do; 0: never. */
 int64_t engine_next_due_ns(const engine_run *run);
-/* Only memory knows that the pending workflow task was handed out. */
-bool engine_start_in_memory(const engine_run *run);
+/* Only memory knows of the pending workflow task, or that it was handed out. */
+bool engine_task_in_memory(const engine_run *run);
+/* The pending workflow task is not in any row; a crash forgets it, with the updates it is for. */
+bool engine_task_is_speculative(const engine_run *run);
 /* Every task that is ready now (after a load). */
 void engine_ready_tasks(engine_run *run, engine_step *st);
 pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a);
@@ -231,6 +253,8 @@ MUST_USE err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_
 /* Writes the start of the workflow task if only memory knows it: within SHARD_LAZY_NS of the start,
  * and before anyone is shown a history or description that must hold it. False: nothing to do. */
 bool engine_settle(engine_run *run, engine_step *st);
+/* Writes a speculative task, which then is a normal one: where it cannot be offered from memory. */
+void engine_write_speculative(engine_run *run, engine_step *st);
 /* No poller was seen on the sticky queue: offer the pending task to the normal queue instead. */
 void engine_wft_leave_sticky(engine_run *run, engine_step *st);
 /* Forgets the sticky queue (ResetStickyTaskQueue, or its worker shut down). */
@@ -304,6 +328,23 @@ MUST_USE err *engine_activity_reset(engine_run *run, engine_step *st,
 MUST_USE err *engine_activity_update_options(engine_run *run, engine_step *st,
                                              const pb_UpdateActivityOptionsRequest *r,
                                              pb_ActivityOptions **ret_options);
+
+/* --- updates --- */
+
+/* How far the update of this id has come. UNKNOWN with an error: it was aborted. Spans and the
+ * outcome are valid until the next step, or live in the arena. */
+engine_update engine_update_look(const engine_run *run, span update_id, arena *a);
+/* Admits an update unless its id is known: it is delivered with the next workflow task, which is
+ * made if none is pending. Without rows: what is admitted only memory knows, and clients whose
+ * update was lost send it again. The request's meta is set.
+ * NOT_FOUND (the run is closed), RESOURCE_EXHAUSTED, FAILED_PRECONDITION (WorkflowNotReady, or too
+ * many). */
+MUST_USE err *engine_update_admit(engine_run *run, engine_step *st,
+                                  const pb_update_Request *request);
+/* The same for a run that engine_start has just made, which has its task. */
+void engine_update_with_start(engine_run *run, const pb_update_Request *request, arena *a);
+/* Admitted updates that only memory holds. */
+bool engine_has_updates(const engine_run *run);
 
 /* --- messages from outside --- */
 

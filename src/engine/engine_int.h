@@ -59,6 +59,14 @@ static inline int64_t earlier_ns(int64_t a, int64_t b) {
   return MIN(a, b);
 }
 
+/* What of the pending workflow task only memory knows: lost in a crash, written before anything
+ * else is. */
+typedef enum wft_unwritten {
+  WFT_WRITTEN,         /* nothing (or what is never written: the events of a transient task) */
+  WFT_START_UNWRITTEN, /* that it was handed out */
+  WFT_ALL_UNWRITTEN    /* everything: the task is speculative */
+} wft_unwritten;
+
 /* One step under way. */
 typedef struct tx {
   engine_step *st;
@@ -69,9 +77,9 @@ typedef struct tx {
   tx_events events;   /* have their ids */
   tx_events buffered; /* wait for tx_flush_buffer or become items */
   store_queued saved_queued;
-  bool saved_unwritten;
+  wft_unwritten saved_unwritten;
   int64_t first_event_id;
-  size_t first_task, first_row; /* of this transaction, in the step */
+  size_t first_task, first_row, first_update; /* of this transaction, in the step */
   bool active;
 } tx;
 
@@ -85,15 +93,18 @@ struct engine_run {
   hmap by_id, by_name;
   heap due;      /* items only; run_due_ns has the run's own */
   list buffered; /* BUFFERED items, oldest first */
-  int64_t activities, timers, memory_bytes;
+  int64_t activities, timers, updates_known, memory_bytes;
   struct {
     int64_t n, children, signals, cancels; /* n: items of all kinds that message.h tells of */
   } outside;
   size_t detail_bytes;     /* of heartbeat details */
   store_queued wft_queued; /* of the run row: the pending, not started workflow task */
   bool inserted;           /* the run row is written or staged */
-  bool start_unwritten;    /* the workflow task's start is known to memory only */
-  arena start_arena;       /* its strings */
+  wft_unwritten unwritten; /* of the workflow task */
+  bool from_sticky;        /* the task that only memory knows was taken from the sticky queue */
+  arena start_arena;       /* strings of a start that is not written */
+  list updates;            /* run_update, in the order of admission: update.h */
+  size_t update_bytes;     /* of their requests */
   int64_t expected_run;    /* for the first commit */
   tx tx;
 };
@@ -166,26 +177,35 @@ static inline bool same_place(const store_queued *x, const store_queued *y) {
   return x->queue == y->queue && x->priority == y->priority && x->seq == y->seq;
 }
 
-/* --- refuse.c: NOT_FOUND with the detail that clients look for --- */
+/* --- refuse.c: errors with the detail that clients look for --- */
 
 err *engine_not_found(arena *a, const char *what);
 err *wft_not_found(arena *a);
 err *run_closed_error(arena *a);
+/* The last completion wanted to close the run: messages must not keep it from ever closing. */
+err *run_closing_error(arena *a);
+err *too_many_at_once_error(arena *a, const char *what);
+err *not_ready_error(arena *a, const char *what);
 
 /* --- effects --- */
 
 store_row *step_row(engine_step *st);
 void step_task(engine_step *st, engine_task task);
 void step_message(engine_step *st, int64_t id);
+engine_update *step_update(engine_step *st);
 
 /* --- wft.c: the workflow task --- */
 
 /* Makes sure that a workflow task is pending: a no-op if one is, or while the first backoff runs
  * and `despite_backoff` is false. */
 void wft_schedule(engine_run *run, bool despite_backoff);
+/* Between transactions: makes a speculative task for updates that wait, unless a task is pending.
+ */
+void wft_speculate(engine_run *run, engine_step *st);
 /* After a message from outside: buffer settled, a task pending. */
 void wft_wake(engine_run *run);
-void wft_fire(engine_run *run);
+/* The deadline has passed, of this type when it was asked for. */
+void wft_fire(engine_run *run, int32_t timeout_type);
 /* WorkflowTaskFailed (or not, when transient), next task pending. */
 void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span identity,
                 span binary_checksum);
@@ -199,7 +219,11 @@ void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, sp
 err *wft_heartbeat_over(engine_run *run);
 void wft_clear(engine_run *run);
 void wft_clear_sticky(engine_run *run);
+/* Its events are shown to SDKs and not in history: a later attempt, or a speculative task. */
 bool wft_is_transient(const engine_run *run);
+bool wft_is_speculative(const engine_run *run);
+/* When the task in its present phase has waited too long, 0: never; and the TimeoutType of that. */
+int64_t wft_deadline_ns(const engine_run *run, int32_t *ret_type);
 /* Queue of the normal or sticky kind for the pending task. */
 store_queued wft_place(engine_run *run, bool sticky);
 /* What a started task says of the worker; NULL when the poller names no build. In the arena. */
@@ -207,9 +231,13 @@ pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabiliti
 void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns);
 /* After a crash forgot the start that this valid token speaks of: starts the task as it was. */
 void wft_adopt(engine_run *run, const engine_token *token, span identity);
-/* Writes the Started event of a task that memory alone knows as started. Every step that writes
- * anything else calls it first. */
+/* Writes what memory alone knows of the task: a speculative one becomes normal. Every step that
+ * writes anything else calls it first. */
 void wft_settle(engine_run *run);
+/* The same where the run ends: a speculative task that nobody took is forgotten. */
+void wft_settle_last(engine_run *run);
+/* A speculative task that left no trace is over: the state is again as its row says. */
+void wft_drop_speculative(engine_run *run);
 void wft_fill(engine_run *run, arena *a, bool sticky, engine_wft *ret);
 
 /* --- close.c --- */
@@ -332,6 +360,8 @@ pb_Failure *failure_fit_depth(const pb_Failure *f, arena *a);
 /* A failure over the size limit becomes a ServerFailure that says so and keeps what fits. */
 pb_Failure *failure_fit_bytes(const pb_Failure *f, size_t limit, arena *a);
 pb_Failure *failure_server(arena *a, span message, bool non_retryable);
+/* Not retryable, made by the server. */
+pb_Failure *failure_application(arena *a, span message, span type);
 pb_Failure *failure_timeout(arena *a, int32_t type, span message, const pb_Failure *cause,
                             span last_heartbeat_details);
 

@@ -10,6 +10,17 @@ pb_Failure *failure_server(arena *a, span message, bool non_retryable) {
   return f;
 }
 
+pb_Failure *failure_application(arena *a, span message, span type) {
+  pb_Failure *f = pb_new(a, Failure);
+  f->message = message;
+  f->source = SPAN("Server");
+  f->which_failure_info = PB_Failure_application_failure_info_FIELD;
+  f->application_failure_info = pb_new(a, ApplicationFailureInfo);
+  f->application_failure_info->type = type;
+  f->application_failure_info->non_retryable = true;
+  return f;
+}
+
 pb_Failure *failure_timeout(arena *a, int32_t type, span message, const pb_Failure *cause,
                             span last_heartbeat_details) {
   pb_Failure *f = pb_new(a, Failure);

@@ -7,11 +7,9 @@ int64_t run_due_ns(const engine_run *run) {
   int64_t due = INT64_MAX;
   if (run->info->run_deadline) due = MIN(due, run->info->run_deadline);
   if (s->first_backoff_until) due = MIN(due, s->first_backoff_until);
-  if (s->wft_started_id) {
-    due = MIN(due, s->wft_started_time + s->wft_timeout);
-  } else if (s->wft_on_sticky) {
-    due = MIN(due, s->wft_scheduled_time + s->sticky_timeout);
-  }
+  int32_t type;
+  int64_t of_task = wft_deadline_ns(run, &type);
+  if (of_task) due = MIN(due, of_task);
   return due == INT64_MAX ? 0 : due;
 }
 
@@ -58,18 +56,23 @@ void engine_fire(engine_run *run, engine_step *st) {
     if (run->state.delete_time && run->state.delete_time <= st->now_ns) run_delete(run, st);
     return;
   }
+  int64_t due = engine_next_due_ns(run);
+  if (!due || due > MAX(st->now_ns, run->state.last_event_time)) return;
   tx_begin(run, st);
-  wft_settle(run);
   if (run->info->run_deadline && run->info->run_deadline <= run->tx.now_ns) {
     st->lazy = false;
+    wft_settle_last(run);
     run_timed_out(run);
     tx_finish(run);
     return;
   }
+  int32_t timeout_type;
+  (void)wft_deadline_ns(run, &timeout_type);
   int64_t of_run = run_due_ns(run);
+  wft_settle(run);
   if (of_run && of_run <= run->tx.now_ns) {
     st->lazy = false;
-    wft_fire(run);
+    wft_fire(run, timeout_type);
   }
   fire_items(run);
   tx_finish(run);

@@ -22,7 +22,7 @@ static void push(arena *a, tx_events *l, pb_HistoryEvent *ev) {
 }
 
 void tx_append(engine_run *run, pb_HistoryEvent *ev) {
-  ASSERT(!run->start_unwritten);
+  ASSERT(!run->unwritten);
   ev->event_id = run->state.next_event_id++;
   ev->task_id = history_task_id(ev->event_id);
   push(run->tx.arena, &run->tx.events, ev);

@@ -283,11 +283,26 @@ static void forget_start(pb_store_RunState *s, const pb_store_RunState *stored) 
   s->sticky_timeout = stored->sticky_timeout;
 }
 
+/* And a whole task. */
+static void forget_task(pb_store_RunState *s, const pb_store_RunState *stored) {
+  forget_start(s, stored);
+  s->wft_scheduled_id = stored->wft_scheduled_id;
+  s->wft_scheduled_time = stored->wft_scheduled_time;
+  s->wft_original_time = stored->wft_original_time;
+  s->wft_attempt = stored->wft_attempt;
+  s->wft_timeout = stored->wft_timeout;
+  s->wft_seq = stored->wft_seq;
+  s->first_backoff_until = stored->first_backoff_until;
+}
+
 static const char *compare_runs(const engine_run *mem, const engine_run *rows, arena *a) {
   pb_store_RunState s = mem->state;
-  bool unwritten =
-      s.wft_started_id && !rows->state.wft_started_id && (mem->start_unwritten || !s.wft_written);
+  bool unwritten = s.wft_started_id && !rows->state.wft_started_id && engine_task_in_memory(mem);
   if (unwritten) forget_start(&s, &rows->state);
+  if (wft_is_speculative(mem)) {
+    unwritten = true;
+    forget_task(&s, &rows->state);
+  }
   if (!span_eq(PB_ENCODE(store_RunState, &s, a), PB_ENCODE(store_RunState, &rows->state, a))) {
     buf text = BUF_INIT;
     text_dump(&text, &pb_store_RunState_desc, &s);

@@ -38,23 +38,12 @@ void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionReq
   attach_note_written(run, ev);
 }
 
-/* Else signals could keep a run from ever closing. */
-static err *closing_error(arena *a) {
-  err *e = ERR(a, RESOURCE_EXHAUSTED,
-               "workflow operation can not be applied because workflow is closing");
-  pb_ResourceExhaustedFailure detail = {.cause = PB_RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
-                                        .scope = PB_RESOURCE_EXHAUSTED_SCOPE_NAMESPACE};
-  e->detail_type = "temporal.api.errordetails.v1.ResourceExhaustedFailure";
-  e->detail = PB_ENCODE(ResourceExhaustedFailure, &detail, a);
-  return e;
-}
-
 err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args) {
   if (args->request_id.n && item_by_name(run, PB_ITEM_KIND_SIGNAL_REQUEST, args->request_id)) {
     return NULL;
   }
   if (!run_is_open(run)) return run_closed_error(st->arena);
-  if (run->state.close_attempted && run->state.wft_started_id) return closing_error(st->arena);
+  if (run->state.close_attempted && run->state.wft_started_id) return run_closing_error(st->arena);
   if (run->state.signal_count >= st->host->limits->signals) {
     return ERR(st->arena, INVALID_ARGUMENT, "exceeded workflow execution limit for signal events");
   }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "engine/engine_int.h"
+#include "engine/update.h"
 
 const pb_desc *item_desc(int32_t kind) {
   switch (kind) {
@@ -22,6 +22,8 @@ const pb_desc *item_desc(int32_t kind) {
       return &pb_store_ExternalCancelItem_desc;
     case PB_ITEM_KIND_CHILD_RESULT:
       return &pb_store_ChildResultItem_desc;
+    case PB_ITEM_KIND_UPDATE:
+      return &pb_store_UpdateItem_desc;
     default:
       return NULL;
   }
@@ -66,6 +68,11 @@ void step_message(engine_step *st, int64_t id) {
   st->messages[st->n_messages++] = id;
 }
 
+engine_update *step_update(engine_step *st) {
+  st->updates = grown(st->arena, st->updates, st->n_updates, &st->cap_updates, sizeof *st->updates);
+  return &st->updates[st->n_updates++];
+}
+
 void tx_begin(engine_run *run, engine_step *st) {
   ASSERT(!run->tx.active);
   run->tx = (tx){.st = st,
@@ -73,10 +80,11 @@ void tx_begin(engine_run *run, engine_step *st) {
                  .now_ns = MAX(st->now_ns, run->state.last_event_time),
                  .saved = run->state,
                  .saved_queued = run->wft_queued,
-                 .saved_unwritten = run->start_unwritten,
+                 .saved_unwritten = run->unwritten,
                  .first_event_id = run->state.next_event_id,
                  .first_task = st->n_tasks,
                  .first_row = st->n_rows,
+                 .first_update = st->n_updates,
                  .active = true};
 }
 
@@ -84,6 +92,7 @@ void tx_begin(engine_run *run, engine_step *st) {
 static void count(engine_run *run, const engine_item *it, int by) {
   if (it->kind == PB_ITEM_KIND_ACTIVITY) run->activities += by;
   if (it->kind == PB_ITEM_KIND_TIMER) run->timers += by;
+  if (it->kind == PB_ITEM_KIND_UPDATE) run->updates_known += by;
   if (!item_tells(it->kind)) return;
   run->outside.n += by;
   if (it->kind == PB_ITEM_KIND_CHILD) run->outside.children += by;
@@ -141,6 +150,7 @@ static void effects_forget(tx *t) {
   if (st->n_rows) engine_rows_release(st->rows + t->first_row, st->n_rows - t->first_row);
   st->n_rows = t->first_row;
   st->n_tasks = t->first_task;
+  st->n_updates = t->first_update;
 }
 
 void tx_rollback(engine_run *run) {
@@ -148,7 +158,8 @@ void tx_rollback(engine_run *run) {
   effects_forget(&run->tx);
   run->state = run->tx.saved;
   run->wft_queued = run->tx.saved_queued;
-  run->start_unwritten = run->tx.saved_unwritten;
+  run->unwritten = run->tx.saved_unwritten;
+  updates_settle(run, false);
   run->tx.events = run->tx.buffered = (tx_events){0};
 }
 
@@ -208,6 +219,8 @@ static span item_name(const engine_item *it) {
       return ((const pb_store_TimerItem *)msg)->timer_id;
     case PB_ITEM_KIND_SIGNAL_REQUEST:
       return ((const pb_store_SignalRequestItem *)msg)->request_id;
+    case PB_ITEM_KIND_UPDATE:
+      return ((const pb_store_UpdateItem *)msg)->update_id;
     default:
       return SPAN_NONE;
   }
@@ -374,6 +387,7 @@ static void run_row_write(engine_run *run) {
 
 void tx_end_unwritten(engine_run *run) {
   ASSERT(run->tx.active && !run->tx.events.n && !run->tx.touched);
+  updates_settle(run, true);
   run->tx.active = false;
 }
 
@@ -413,7 +427,7 @@ void tx_finish(engine_run *run) {
   ASSERT(t->active);
   tx_settle_buffer(run);
   /* A row must not know of a start that history does not. */
-  if (run->start_unwritten && run_row_changed(run)) wft_settle(run);
+  if (run->unwritten && run_row_changed(run)) wft_settle(run);
   if (t->events.n) run->state.last_event_time = t->now_ns;
   tx_write_events(run);
   items_write(run);
@@ -423,6 +437,7 @@ void tx_finish(engine_run *run) {
     run_row_write(run);
   }
   tasks_keep_ready(run);
+  updates_settle(run, true);
   t->active = false;
 }
 
@@ -487,6 +502,7 @@ err *engine_load(const store_row *row, const store_row *items, size_t n_items, a
   }
   run->info = info;
   run->state = *(pb_store_RunState *)state;
+  updates_load(run);
   *ret_run = run;
   return NULL;
 }
@@ -498,6 +514,7 @@ engine_run *run_new(int64_t run_key, int64_t ns) {
   /* A per-run key is enough: a name that collides in one run does not in the next. */
   run->name_key = (hash_key){hash_u64((uint64_t)run_key), hash_u64((uint64_t)run_key + 1)};
   list_init(&run->buffered);
+  list_init(&run->updates);
   return run;
 }
 
@@ -508,6 +525,7 @@ void engine_free(engine_run *run) {
     item_unlink(run, it);
     item_free(run, it);
   }
+  updates_release(run);
   hmap_release(&run->by_id);
   hmap_release(&run->by_name);
   heap_release(&run->due);

@@ -3,9 +3,8 @@
 
 const pb_store_RunInfo *engine_info(const engine_run *run) { return run->info; }
 
-bool engine_start_in_memory(const engine_run *run) {
-  const pb_store_RunState *s = &run->state;
-  return s->wft_started_id != 0 && (run->start_unwritten || !s->wft_written);
+bool engine_task_in_memory(const engine_run *run) {
+  return run->unwritten || (run->state.wft_started_id && !run->state.wft_written);
 }
 
 void engine_look(const engine_run *run, engine_view *v) {
@@ -29,7 +28,7 @@ void engine_look(const engine_run *run, engine_view *v) {
                      .wft_started = s->wft_started_id != 0,
                      .backoff = s->first_backoff_until != 0,
                      .backoff_until_ns = s->first_backoff_until,
-                     .unsettled = run->start_unwritten,
+                     .unsettled = run->unwritten == WFT_START_UNWRITTEN,
                      .wft_attempt = s->wft_attempt,
                      .wft_scheduled_id = s->wft_scheduled_id,
                      .sticky_queue = s->sticky_queue.n ? s->sticky_queue : SPAN_NONE,
@@ -121,17 +120,30 @@ static void add_request(pb_WorkflowExecutionExtendedInfo *x, span id, int32_t ty
   x->request_id_infos.v[x->request_id_infos.n++] = e;
 }
 
+static void describe_updates(const engine_run *run, pb_WorkflowExecutionExtendedInfo *x, arena *a) {
+  size_t n;
+  if (!run->updates_known) return;
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_UPDATE, a, &n);
+  for (size_t i = 0; i < n; i++) {
+    const pb_store_UpdateItem *it = item_msg(items[i]);
+    if (!it->request_id.n || !it->accepted_id) continue;
+    add_request(x, it->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+                it->accepted_id, a);
+  }
+}
+
 static void describe_requests(const engine_run *run, pb_WorkflowExecutionExtendedInfo *x,
                               arena *a) {
   const pb_store_RunState *s = &run->state;
-  x->request_id_infos.v =
-      arena_array(a, pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *, s->attached.n + 1);
+  x->request_id_infos.v = arena_array(a, pb_WorkflowExecutionExtendedInfo_RequestIdInfosEntry *,
+                                      s->attached.n + (size_t)run->updates_known + 1);
   add_request(x, run->info->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
               s->request_event_id ? s->request_event_id : 1, a);
   for (size_t i = 0; i < s->attached.n; i++) {
     add_request(x, s->attached.v[i]->request_id, PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
                 s->attached.v[i]->event_id, a);
   }
+  describe_updates(run, x, a);
 }
 
 static pb_WorkflowExecutionExtendedInfo *describe_extended(const engine_run *run, arena *a) {

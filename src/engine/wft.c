@@ -5,18 +5,42 @@
  *    sticky queue silent |  '--- fail, time out (attempt + 1 unless the sticky queue was in use)
  *                        '-> scheduled on the normal queue
  *
- * Attempt 1 is written to history as it happens. A later attempt is transient: its Scheduled and
- * Started events exist only in what workers are shown (with the ids they would get), until the task
- * completes. In `state`: scheduled_id 0 is "none", started_id 0 "not started", wft_written false
- * "transient".
+ * Three kinds of task differ in where their Scheduled and Started events are:
+ *
+ *   normal       attempt 1           written to history as it happens (a start up to 100 ms later)
+ *   transient    a later attempt     shown to workers with the ids they would get, written when the
+ *                                    task completes; the row knows the task
+ *   speculative  made for an update  shown likewise; only memory knows the task. It becomes normal
+ *                                    as soon as anything else is written (wft_settle), and leaves
+ *                                    no trace if its worker rejects all updates
+ *
+ * In `state`: scheduled_id 0 is "none", started_id 0 "not started", wft_written false "transient or
+ * speculative"; run->unwritten tells these two apart.
  */
-#include "engine/engine_int.h"
+#include "engine/update.h"
 
 static const int64_t retry_backoff_first_ns = 5 * NS_PER_SEC;
 static const int64_t retry_backoff_most_ns = 600 * NS_PER_SEC;
+/* Nobody takes a speculative task from the normal queue for so long: it becomes a normal one. */
+static const int64_t speculative_timeout_ns = 5 * NS_PER_SEC;
 
 bool wft_is_transient(const engine_run *run) {
   return run->state.wft_scheduled_id && !run->state.wft_written;
+}
+
+bool wft_is_speculative(const engine_run *run) { return run->unwritten == WFT_ALL_UNWRITTEN; }
+
+bool engine_task_is_speculative(const engine_run *run) { return wft_is_speculative(run); }
+
+int64_t wft_deadline_ns(const engine_run *run, int32_t *ret_type) {
+  const pb_store_RunState *s = &run->state;
+  *ret_type = PB_TIMEOUT_TYPE_SCHEDULE_TO_START;
+  if (s->wft_started_id) {
+    *ret_type = PB_TIMEOUT_TYPE_START_TO_CLOSE;
+    return s->wft_started_time + s->wft_timeout;
+  }
+  if (s->wft_on_sticky) return s->wft_scheduled_time + s->sticky_timeout;
+  return wft_is_speculative(run) ? s->wft_scheduled_time + speculative_timeout_ns : 0;
 }
 
 /* SDKs report only the first failure of a task and then stay silent, so the timeout that grows is
@@ -69,25 +93,39 @@ static pb_HistoryEvent *scheduled_event(engine_run *run, bool sticky) {
   return ev;
 }
 
-void wft_schedule(engine_run *run, bool despite_backoff) {
+static void schedule(engine_run *run, bool speculative) {
   pb_store_RunState *s = &run->state;
-  if (!run_is_open(run) || s->wft_scheduled_id) return;
-  if (s->first_backoff_until && !despite_backoff) return;
   s->first_backoff_until = 0;
-  if (run_has_buffered(run)) {
-    tx_flush_buffer(run);
-    s->wft_attempt = 1;
-  }
   s->wft_attempt = MAX(s->wft_attempt, 1);
   s->wft_timeout = attempt_timeout_ns(run, s->wft_attempt);
   s->wft_scheduled_time = run->tx.now_ns;
   if (!s->wft_original_time) s->wft_original_time = run->tx.now_ns;
-  s->wft_written = s->wft_attempt == 1;
-  bool sticky = s->wft_written && s->sticky_queue.n > 0;
+  bool sticky = s->wft_attempt == 1 && s->sticky_queue.n > 0;
+  s->wft_written = s->wft_attempt == 1 && !speculative;
   s->wft_scheduled_id = s->next_event_id;
   if (s->wft_written) tx_append(run, scheduled_event(run, sticky));
+  if (speculative) run->unwritten = WFT_ALL_UNWRITTEN;
   s->wft_seq = run->tx.st->host->next_seq(run->tx.st->host->ctx);
   offer(run, sticky);
+}
+
+void wft_schedule(engine_run *run, bool despite_backoff) {
+  pb_store_RunState *s = &run->state;
+  if (!run_is_open(run) || s->wft_scheduled_id) return;
+  if (s->first_backoff_until && !despite_backoff) return;
+  if (run_has_buffered(run)) {
+    tx_flush_buffer(run);
+    s->wft_attempt = 1;
+  }
+  schedule(run, false);
+}
+
+void wft_speculate(engine_run *run, engine_step *st) {
+  if (!run_is_open(run) || run->state.wft_scheduled_id || !updates_wait(run)) return;
+  tx_begin(run, st);
+  ASSERT(!run_has_buffered(run) && run->state.wft_attempt <= 1);
+  schedule(run, true);
+  tx_end_unwritten(run);
 }
 
 void wft_wake(engine_run *run) {
@@ -100,6 +138,7 @@ void wft_clear(engine_run *run) {
   s->wft_scheduled_id = s->wft_started_id = 0;
   s->wft_started_time = s->wft_original_time = 0;
   s->wft_written = s->wft_on_sticky = false;
+  run->unwritten = WFT_WRITTEN;
   run->wft_queued = (store_queued){0};
 }
 
@@ -175,24 +214,61 @@ void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns) {
   s->worker_version = poller_version(own, p->version);
   if (!p->sticky && s->sticky_queue.n) wft_clear_sticky(run);
   s->wft_started_id = s->wft_written ? s->next_event_id : s->wft_scheduled_id + 1;
+  run->from_sticky = s->wft_on_sticky && p->sticky;
   s->wft_on_sticky = false;
-  run->start_unwritten = s->wft_written;
+  if (s->wft_written) run->unwritten = WFT_START_UNWRITTEN;
   run->wft_queued = (store_queued){0};
 }
 
+/* Of a speculative task: whether its Scheduled event names the sticky queue. */
+static bool names_sticky(const engine_run *run) {
+  if (!wft_is_speculative(run)) return false;
+  return run->state.wft_started_id ? run->from_sticky : run->state.wft_on_sticky;
+}
+
+static pb_HistoryEvent *unwritten_scheduled_event(engine_run *run) {
+  pb_HistoryEvent *ev = scheduled_event(run, names_sticky(run));
+  ev->event_time = pb_time_new(run->tx.arena, run->state.wft_scheduled_time);
+  return ev;
+}
+
 void wft_settle(engine_run *run) {
-  if (!run->start_unwritten) return;
-  run->start_unwritten = false;
+  if (!run->unwritten) return;
+  pb_HistoryEvent *scheduled = wft_is_speculative(run) ? unwritten_scheduled_event(run) : NULL;
+  run->unwritten = WFT_WRITTEN;
+  if (scheduled) {
+    ASSERT(run->state.next_event_id == run->state.wft_scheduled_id);
+    run->state.wft_written = true;
+    tx_append(run, scheduled);
+  }
+  if (!run->state.wft_started_id) return;
   ASSERT(run->state.next_event_id == run->state.wft_started_id);
   tx_append(run, started_event(run));
+}
+
+void wft_settle_last(engine_run *run) {
+  if (wft_is_speculative(run) && !run->state.wft_started_id) wft_clear(run);
+  wft_settle(run);
+}
+
+void wft_drop_speculative(engine_run *run) {
+  run_recall_state(run);
+  run->unwritten = WFT_WRITTEN;
+  run->wft_queued = (store_queued){0};
+}
+
+void engine_write_speculative(engine_run *run, engine_step *st) {
+  if (!wft_is_speculative(run)) return;
+  st->lazy = false;
+  tx_begin(run, st);
+  wft_settle(run);
+  tx_finish(run);
 }
 
 void wft_write_transient(engine_run *run) {
   if (run->state.wft_written) return;
   ASSERT(run->state.next_event_id == run->state.wft_scheduled_id);
-  pb_HistoryEvent *scheduled = scheduled_event(run, false);
-  scheduled->event_time = pb_time_new(run->tx.arena, run->state.wft_scheduled_time);
-  tx_append(run, scheduled);
+  tx_append(run, unwritten_scheduled_event(run));
   tx_append(run, started_event(run));
   run->state.wft_written = true;
 }
@@ -212,10 +288,10 @@ static span unwritten_events(const engine_run *run, arena *a) {
   pb_History h = {0};
   h.events.v = v;
   if (!s->wft_written) {
-    v[h.events.n] = scheduled_event(&view, false);
+    v[h.events.n] = unwritten_scheduled_event(&view);
     number_event(v[h.events.n++], s->wft_scheduled_id, false);
   }
-  if (s->wft_started_id && (run->start_unwritten || !s->wft_written)) {
+  if (s->wft_started_id && (run->unwritten || !s->wft_written)) {
     v[h.events.n] = started_event(&view);
     number_event(v[h.events.n++], s->wft_started_id, s->wft_written);
   }
@@ -271,6 +347,7 @@ err *engine_wft_start(engine_run *run, engine_step *st, const engine_poller *p,
   }
   wft_start_now(run, p, run->tx.now_ns);
   wft_fill(run, st->arena, p->sticky, ret_wft);
+  updates_send(run, st->arena, &ret_wft->response->messages);
   tx_end_unwritten(run);
   return NULL;
 }
@@ -279,6 +356,7 @@ bool engine_wft_first_again(engine_run *run, arena *a, engine_wft *ret_wft) {
   const pb_store_RunState *s = &run->state;
   if (s->wft_started_id != 3 || s->wft_attempt != 1) return false;
   wft_fill(run, a, false, ret_wft);
+  updates_send(run, a, &ret_wft->response->messages);
   return true;
 }
 
@@ -292,6 +370,7 @@ bool engine_wft_is_current(const engine_run *run, const engine_token *token) {
     return s->wft_started_id == token->started_id && s->wft_started_time == token->started_time_ns;
   }
   /* The start was forgotten in a crash: the answer still counts if nothing took its place. */
+  if (wft_is_speculative(run) || token->started_time_ns < s->wft_scheduled_time) return false;
   if (!s->wft_written && s->wft_scheduled_id != s->next_event_id) return false;
   int64_t would_be = s->wft_written ? s->next_event_id : s->wft_scheduled_id + 1;
   return would_be == token->started_id && token->started_time_ns > 0;
@@ -299,13 +378,19 @@ bool engine_wft_is_current(const engine_run *run, const engine_token *token) {
 
 err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *token) {
   pb_store_RunState *s = &run->state;
-  bool in_history = s->wft_written && !run->start_unwritten;
+  bool in_history = s->wft_written && !run->unwritten;
   if (!s->wft_started_id || in_history || !engine_wft_is_current(run, token)) {
     return wft_not_found(st->arena);
   }
+  updates_unsend(run);
+  if (wft_is_speculative(run)) {
+    wft_drop_speculative(run);
+    wft_speculate(run, st);
+    return NULL;
+  }
   /* As it was before; but a transient start became known to the row if events were buffered. */
   run_recall_state(run);
-  run->start_unwritten = false;
+  run->unwritten = WFT_WRITTEN;
   tx_begin(run, st);
   bool known = s->wft_started_id != 0;
   s->wft_started_id = 0;
@@ -320,7 +405,7 @@ err *engine_wft_unstart(engine_run *run, engine_step *st, const engine_token *to
 }
 
 bool engine_settle(engine_run *run, engine_step *st) {
-  if (!run->start_unwritten) return false;
+  if (run->unwritten != WFT_START_UNWRITTEN) return false;
   tx_begin(run, st);
   wft_settle(run);
   tx_finish(run);
@@ -331,14 +416,15 @@ bool engine_settle(engine_run *run, engine_step *st) {
 
 /* A task whose worker had the run cached gets another normal attempt elsewhere; otherwise the next
  * attempt is transient. */
-static void next_attempt(engine_run *run) {
+static void next_attempt(engine_run *run, bool was_taken) {
   pb_store_RunState *s = &run->state;
   bool was_sticky = s->sticky_queue.n > 0;
   int32_t attempt = s->wft_attempt;
   wft_clear(run);
   wft_clear_sticky(run);
   s->wft_failures++;
-  s->wft_attempt = was_sticky ? attempt : attempt + 1;
+  s->wft_attempt = was_sticky || !was_taken ? attempt : attempt + 1;
+  if (s->wft_attempt >= UPDATES_FAIL_FROM_ATTEMPT) updates_abort(run, UPDATE_ABORT_TASK_FAILING);
   wft_schedule(run, true);
 }
 
@@ -374,7 +460,7 @@ void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span 
   s->last_wft_timeout_type = 0;
   s->last_wft_failure = (pb_Failure *)failure;
   s->close_attempted = cause == PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
-  next_attempt(run);
+  next_attempt(run, true);
 }
 
 void wft_failed_full(engine_run *run) {
@@ -385,7 +471,7 @@ void wft_failed_full(engine_run *run) {
   s->last_wft_timeout_type = 0;
   s->last_wft_failure = NULL;
   tx_flush_buffer(run);
-  next_attempt(run);
+  next_attempt(run, true);
 }
 
 static void timed_out(engine_run *run, int32_t type) {
@@ -403,7 +489,7 @@ static void timed_out(engine_run *run, int32_t type) {
   s->last_wft_timeout_type = type;
   s->last_wft_failure = NULL;
   s->close_attempted = false;
-  next_attempt(run);
+  next_attempt(run, type == PB_TIMEOUT_TYPE_START_TO_CLOSE);
 }
 
 err *wft_heartbeat_over(engine_run *run) {
@@ -411,15 +497,12 @@ err *wft_heartbeat_over(engine_run *run) {
   return engine_not_found(run->tx.arena, "workflow task heartbeat timeout");
 }
 
-void wft_fire(engine_run *run) {
-  pb_store_RunState *s = &run->state;
-  int64_t now = run->tx.now_ns;
-  if (s->first_backoff_until && s->first_backoff_until <= now) {
+void wft_fire(engine_run *run, int32_t timeout_type) {
+  const pb_store_RunState *s = &run->state;
+  if (s->first_backoff_until && s->first_backoff_until <= run->tx.now_ns) {
     wft_schedule(run, true);
-  } else if (s->wft_started_id && s->wft_started_time + s->wft_timeout <= now) {
-    timed_out(run, PB_TIMEOUT_TYPE_START_TO_CLOSE);
-  } else if (s->wft_on_sticky && s->wft_scheduled_time + s->sticky_timeout <= now) {
-    timed_out(run, PB_TIMEOUT_TYPE_SCHEDULE_TO_START);
+  } else if (s->wft_scheduled_id) {
+    timed_out(run, timeout_type);
   }
 }
 
@@ -450,13 +533,18 @@ void engine_wft_leave_sticky(engine_run *run, engine_step *st) {
   if (!run_is_open(run) || !run->state.wft_on_sticky || run->state.wft_started_id) return;
   tx_begin(run, st);
   offer(run, false);
-  tx_finish(run);
+  if (wft_is_speculative(run)) {
+    tx_end_unwritten(run);
+  } else {
+    tx_finish(run);
+  }
 }
 
 void engine_reset_sticky(engine_run *run, engine_step *st) {
   if (!run_is_open(run) || !run->state.sticky_queue.n) return;
   st->lazy = false;
   tx_begin(run, st);
+  wft_settle(run);
   if (run->state.wft_on_sticky && !run->state.wft_started_id) offer(run, false);
   wft_clear_sticky(run);
   tx_finish(run);

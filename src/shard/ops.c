@@ -28,8 +28,7 @@ void shard_signal(shard *s, shard_op *op, const pb_SignalWorkflowExecutionReques
   if (c) call_find(c, r->workflow_execution->workflow_id, r->workflow_execution->run_id);
 }
 
-/* A request that names the first run of a chain means its newest run, and only that chain. */
-static err *check_chain(arena *a, const shard_run *run, span first_run_id) {
+err *check_chain(arena *a, const shard_run *run, span first_run_id) {
   engine_view v;
   engine_look(run->engine, &v);
   if (!first_run_id.n || span_eq(v.first_run_id, first_run_id)) return NULL;

@@ -67,6 +67,7 @@ static shard_run *run_make(shard *s, int64_t key) {
   list_init(&run->uses);
   list_init(&run->watchers);
   list_init(&run->queries);
+  list_init(&run->update_waits);
   hmap_insert(&s->runs, &run->by_key, hash_u64((uint64_t)key));
   return run;
 }
@@ -86,6 +87,7 @@ static void current_set(shard *s, shard_run *run) {
 
 static void run_free(shard_run *run) {
   ASSERT(list_empty(&run->uses) && list_empty(&run->watchers) && list_empty(&run->queries));
+  ASSERT(list_empty(&run->update_waits));
   mem_free((void *)run->workflow_id.p);
   mem_free(run->trouble);
   mem_free(run->lazy);
@@ -444,6 +446,7 @@ static void waiting_fail(shard *s, shard_run *run, const err *e) {
   gates_fail(s, run, e);
   watchers_fail(s, run, e);
   queries_fail(s, run, e);
+  updates_fail(s, run, e);
 }
 
 void run_drop(shard *s, shard_run *run, const err *e, bool reload) {
@@ -491,8 +494,8 @@ void run_quarantine(shard *s, shard_run *run, const char *trouble) {
 }
 
 static bool is_evictable(const shard *s, const shard_run *run) {
-  /* The start of a transient task is in memory only: without it nobody would time the task out. */
-  if (engine_start_in_memory(run->engine)) return false;
+  /* What is in memory only would be lost: nobody would time the task out. */
+  if (engine_task_in_memory(run->engine)) return false;
   return !run->pins && run->lsn <= s->durable_lsn && !list_linked(&run->lazy_node) &&
          list_empty(&run->watchers) && list_empty(&run->queries);
 }

@@ -129,6 +129,16 @@ void shard_history(shard *s, shard_op *op, const pb_GetWorkflowExecutionHistoryR
 void shard_history_reverse(shard *s, shard_op *op,
                            const pb_GetWorkflowExecutionHistoryReverseRequest *r);
 void shard_query(shard *s, shard_op *op, const pb_QueryWorkflowRequest *r);
+/* The request's meta, input and update id are set, the wait policy is filled in. */
+void shard_update(shard *s, shard_op *op, const pb_UpdateWorkflowExecutionRequest *r);
+void shard_poll_update(shard *s, shard_op *op, const pb_PollWorkflowExecutionUpdateRequest *r);
+/* Both or neither; errors are MultiOperationExecutionFailure. */
+void shard_update_with_start(shard *s, shard_op *op, const pb_StartWorkflowExecutionRequest *start,
+                             const pb_UpdateWorkflowExecutionRequest *update);
+/* The error of a multi operation from those of its parts, NULL being one that succeeded. */
+err *shard_multi_error(arena *a, const err *start, const err *update);
+/* Of the part that would have succeeded. */
+err *shard_multi_aborted(arena *a);
 void shard_reset_sticky(shard *s, shard_op *op, const pb_ResetStickyTaskQueueRequest *r);
 
 void shard_poll_workflow(shard *s, shard_op *op, const pb_PollWorkflowTaskQueueRequest *r);

@@ -83,6 +83,7 @@ struct shard_run {
   history_cache history;
   list watchers; /* waiters for events */
   list queries;
+  list update_waits; /* clients that wait for an update */
   size_t bytes;
   char *trouble; /* QUARANTINED: what is broken */
 };
@@ -337,7 +338,14 @@ err *draining_error(arena *a);
 
 /* --- start.c --- */
 
+pb_Link *link_to_request(arena *a, span ns_name, const engine_view *v, span request_id,
+                         int32_t event_type);
 pb_Link *link_to_signal(arena *a, span ns_name, const engine_view *v, span request_id);
+
+/* --- ops.c --- */
+
+/* A request that names the first run of a chain means its newest run, and only that chain. */
+MUST_USE err *check_chain(arena *a, const shard_run *run, span first_run_id);
 
 /* --- waiters --- */
 
@@ -440,6 +448,12 @@ void left_init(shard *s);
 void left_release(shard *s);
 void left_add(shard *s, span key);
 bool left_has(shard *s, span key);
+
+/* --- update.c --- */
+
+/* After a step was staged: those who wait for what it brought. */
+void updates_tell(shard *s, shard_run *run, const engine_step *st);
+void updates_fail(shard *s, shard_run *run, const err *e);
 
 /* --- query.c --- */
 

@@ -11,6 +11,7 @@
 #include "proto/pb_payload.h"
 #include "proto/pb_time.h"
 #include "shard/mail.h"
+#include "shard/update.h"
 
 typedef enum verdict { START_NEW, START_DEDUPED, START_USE, START_REPLACE, START_REFUSE } verdict;
 
@@ -19,6 +20,7 @@ typedef struct start {
   const pb_StartWorkflowExecutionRequest *request;
   const pb_SignalWithStartWorkflowExecutionRequest *signal; /* or NULL */
   const engine_message *child;                              /* the start of a child, or NULL */
+  const pb_UpdateWorkflowExecutionRequest *update;          /* or NULL */
   int conflicts;
   history_read read;
   shard_run *run;
@@ -112,8 +114,8 @@ static pb_Link *link_to(arena *a, span ns_name, const engine_view *v) {
   return link;
 }
 
-static pb_Link *link_to_request(arena *a, span ns_name, const engine_view *v, span request_id,
-                                int32_t event_type) {
+pb_Link *link_to_request(arena *a, span ns_name, const engine_view *v, span request_id,
+                         int32_t event_type) {
   pb_Link *link = link_to(a, ns_name, v);
   pb_Link_WorkflowEvent_RequestIdReference *ref = pb_new(a, Link_WorkflowEvent_RequestIdReference);
   ref->request_id = request_id;
@@ -163,6 +165,29 @@ static const void *response_for(start *st, const shard_run *run, bool started) {
   return r;
 }
 
+/* Of a start with an update. */
+static err *start_error(start *st, const err *e) {
+  arena *a = st->call.op->arena;
+  return st->update ? shard_multi_error(a, e, shard_multi_aborted(a)) : err_dup(a, e);
+}
+
+static void refuse(start *st, shard_run *run, const err *e) {
+  call_refuse(&st->call, run, start_error(st, e));
+}
+
+/* The start is done; who sent it waits for the update that came with it. */
+static void wait_for_update(start *st, shard_run *run, update_asker asker) {
+  call *c = &st->call;
+  const pb_update_Request *request = st->update->request;
+  span encoded = PB_ENCODE(StartWorkflowExecutionResponse, c->response, c->op->arena);
+  update_wait_begin(c->s, c->op, run,
+                    &(update_question){.asker = asker,
+                                       .update_id = request->meta->update_id,
+                                       .request_id = request->request_id,
+                                       .policy = st->update->wait_policy,
+                                       .start_response = bytes_copy(encoded)});
+}
+
 /* --- making the run --- */
 
 /* A run of this id is there: it is read, and the policies decide. */
@@ -208,8 +233,10 @@ static void start_written(shard *s, gate *g, const err *e) {
   if (conflict && ++st->conflicts <= MOST_CONFLICTS) {
     c->gate = (gate){0};
     find_before(st);
+  } else if (!e && st->update) {
+    wait_for_update(st, run, ASKED_BY_UPDATE);
   } else {
-    c->op->done(c->op, e, e ? NULL : c->response);
+    c->op->done(c->op, e ? start_error(st, e) : NULL, e ? NULL : c->response);
   }
   step_unref(t); /* the answer may point into it */
   run_unpin(s, run);
@@ -280,17 +307,19 @@ static void begin(start *st, shard_run *before, bool replace) {
                                  .identity = SPAN("history-service")};
     err *e = engine_terminate(before->engine, old, &why);
     if (e) {
-      call_refuse(c, before, e);
+      refuse(st, before, e);
       return;
     }
   }
   engine_step *es = step_part_new(s, c->step);
-  shard_run *run = step_adopt(s, c->step, es, engine_start(es, &args));
+  engine_run *engine = engine_start(es, &args);
+  if (st->update) engine_update_with_start(engine, st->update->request, op->arena);
+  shard_run *run = step_adopt(s, c->step, es, engine);
   bool eager = eager_start(s, st, run);
   run_pin(run);
   err *e = step_stage(s, c->step);
   if (e) {
-    call_refuse(c, NULL, e);
+    refuse(st, NULL, e);
     run_unpin(s, run);
     return;
   }
@@ -341,6 +370,42 @@ static void use_existing(start *st, shard_run *run) {
   call_finish(c, run, e, e ? NULL : response_for(st, run, false));
 }
 
+/* The run is there already: its start is answered with less, and the update goes to it. */
+static void update_existing(start *st, shard_run *run, update_asker asker) {
+  call *c = &st->call;
+  shard *s = c->s;
+  arena *a = c->op->arena;
+  engine_view v;
+  run_pin(run);
+  err *e = engine_update_admit(run->engine, call_step(c, run), st->update->request);
+  if (!e) e = step_stage(s, c->step);
+  if (!e && run->phase != RUN_READY) e = err_dup(a, run_gone_error(a));
+  if (e) {
+    call_refuse(c, run, shard_multi_error(a, shard_multi_aborted(a), e));
+    run_unpin(s, run);
+    return;
+  }
+  engine_look(run->engine, &v);
+  pb_StartWorkflowExecutionResponse *r = pb_new(a, StartWorkflowExecutionResponse);
+  r->run_id = v.run_id;
+  r->status = v.status;
+  if (asker == ASKED_BY_UPDATE) r->link = link_to_start(a, c->op->ns_name, &v);
+  c->response = r;
+  step_unref(c->step);
+  wait_for_update(st, run, asker);
+  run_unpin(s, run);
+}
+
+/* The run has done what the update asked for: that counts more than how the start stands. */
+static bool is_done_already(const start *st, const shard_run *run) {
+  if (!st->update || st->request->workflow_id_conflict_policy ==
+                         PB_WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING) {
+    return false;
+  }
+  span id = st->update->request->meta->update_id;
+  return engine_update_look(run->engine, id, st->call.op->arena).stage == ENGINE_UPDATE_COMPLETED;
+}
+
 /* The client did not see our answer: it gets the same, with the first task if it may have it. */
 static void answer_again(start *st, shard_run *run) {
   call *c = &st->call;
@@ -366,13 +431,21 @@ static void start_on(shard *s, call *c, shard_run *current) {
   engine_view v;
   engine_look(current->engine, &v);
   policy p = decide(st, current->engine, &v);
+  if (is_done_already(st, current)) {
+    update_existing(st, current, ASKED_AGAIN_WITH_START);
+    return;
+  }
+  if (st->update && (p.verdict == START_USE || p.verdict == START_DEDUPED)) {
+    update_existing(st, current, ASKED_BY_UPDATE);
+    return;
+  }
   switch (p.verdict) {
     case START_NEW:
     case START_REPLACE:
       begin(st, current, p.verdict == START_REPLACE);
       break;
     case START_REFUSE:
-      call_refuse(c, current, already_started(c->op->arena, p.text, &v));
+      refuse(st, current, already_started(c->op->arena, p.text, &v));
       break;
     case START_USE:
       if (st->signal) {
@@ -394,7 +467,7 @@ static void start_found(shard *s, run_use *u, shard_run *run, const err *e) {
   } else if (e->code == ERR_NOT_FOUND) {
     begin(st, NULL, false);
   } else {
-    call_refuse(&st->call, NULL, e);
+    refuse(st, NULL, e);
   }
 }
 
@@ -457,5 +530,14 @@ void shard_signal_with_start(shard *s, shard_op *op,
   start *st = start_new(s, op, request);
   if (!st) return;
   st->signal = r;
+  call_find(&st->call, request->workflow_id, SPAN_NONE);
+}
+
+void shard_update_with_start(shard *s, shard_op *op,
+                             const pb_StartWorkflowExecutionRequest *request,
+                             const pb_UpdateWorkflowExecutionRequest *update) {
+  start *st = start_new(s, op, request);
+  if (!st) return;
+  st->update = update;
   call_find(&st->call, request->workflow_id, SPAN_NONE);
 }

@@ -235,8 +235,20 @@ static err *check_parts(shard *s, step *t) {
   return NULL;
 }
 
+/* A task that no row holds must fit into what memory keeps of its queue. */
+static void write_speculative(shard *s, step *t) {
+  for (size_t i = 0; i < t->n_parts; i++) {
+    step_part *p = &t->parts[i];
+    if (!engine_task_is_speculative(p->run->engine)) continue;
+    for (size_t k = 0; k < p->st->n_tasks; k++) {
+      if (!publish_keeps(s, &p->st->tasks[k])) engine_write_speculative(p->run->engine, p->st);
+    }
+  }
+}
+
 err *step_stage(shard *s, step *t) {
   adopt_followers(s, t);
+  write_speculative(s, t);
   TRY(check_parts(s, t));
   bool lazy = is_lazy(t) && tasks_keep(s, t);
   if (lazy) {
@@ -255,6 +267,7 @@ err *step_stage(shard *s, step *t) {
     engine_look(run->engine, &v);
     if (run->n_lazy || v.unsettled) lazy_mark(s, run);
     run_changed(s, run);
+    updates_tell(s, run, t->parts[i].st);
   }
   if (lazy) publish_now(s, t);
   return NULL;

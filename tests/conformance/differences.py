@@ -58,6 +58,10 @@ MISSING = {
 
 BAD_BYTES = "the field that cannot be read is named; the original repeats its library's words"
 NO_SYSTEM = "no workflows of the server's own run here, so there is no namespace for them"
+KNOWN_TAKER = (
+    "the original forgets who took a workflow task that it had in memory only when something else"
+    " makes it write the task; here the event says it"
+)
 NOT_BUILT = "said only of what is built: a client may rely on it"
 CAPABILITIES = {"eager_workflow_start": True}
 FINAL_FAILURE = SameAs(("history", 6, "activity_task_failed_event_attributes", "failure"))
@@ -66,8 +70,38 @@ NEW_EXPIRY = (
     "the original goes on showing the end that followed from the options before; it is the new"
     " one that counts here"
 )
+STARTED_BY = ("workflow_task_started_event_attributes", "identity")
 
 DIFFERENCES = [
+    *[
+        Difference(scenario, (*events, 6, *STARTED_BY), "worker", KNOWN_TAKER)
+        for scenario, *events in (
+            ("speculative_cancel", "history"),
+            ("speculative_signal_while_started", "after the signal: for an SDK"),
+            ("speculative_signal_while_started", "history"),
+            ("speculative_timed_out", "next attempt", "history", "events"),
+            ("speculative_timed_out", "history"),
+            ("speculative_timer_fires", "history"),
+            ("update_sent_workflow_terminated", "history"),
+            ("update_unhandled_command", "history"),
+        )
+    ],
+    *[
+        Difference(
+            "update_validation_more",
+            ("callback with a request id", "error", field),
+            value,
+            "an update that asks for callbacks is refused until they are built",
+        )
+        for field, value in (
+            ("code", "UNIMPLEMENTED"),
+            (
+                "message",
+                "completion_callbacks: this server cannot do that yet;"
+                " send the update without them",
+            ),
+        )
+    ],
     Difference(
         "eager_activity_with_priority",
         ("completed", "activity_tasks", 0, "priority", "priority_key"),

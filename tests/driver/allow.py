@@ -57,6 +57,7 @@ RULES = [
         "Go's protobuf library prints either space, at random by build",
     ),
     Rule("error.message", "id", "the text of some errors names a run"),
+    Rule("statuses.message", "id", "the text of some errors names a run"),
     Rule("workflow_execution_terminated_event_attributes.details.payloads.data", "payload", RUN_ID),
     Rule("workflow_task_started_event_attributes.request_id", "id", REQUEST_ID),
     Rule("activity_task_started_event_attributes.request_id", "id", REQUEST_ID),

@@ -98,6 +98,10 @@ err *api_history(ask *k);
 err *api_history_reverse(ask *k);
 err *api_query(ask *k);
 err *api_reset_sticky(ask *k);
+/* update.c */
+err *api_update(ask *k);
+err *api_poll_update(ask *k);
+err *api_multi_operation(ask *k);
 /* worker.c */
 err *api_poll_workflow(ask *k);
 err *api_poll_activity(ask *k);

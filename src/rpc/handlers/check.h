@@ -58,6 +58,8 @@ MUST_USE err *check_retry_policy(const checker *k, pb_RetryPolicy **policy);
 MUST_USE err *check_task_queue(const checker *k, bool partition, pb_TaskQueue **queue);
 MUST_USE err *check_links(const checker *k, const pb_list_Link *links);
 MUST_USE err *check_priority(const checker *k, const pb_Priority *priority);
+/* A random UUID, for ids that were left out. */
+span check_new_id(const checker *k);
 /* None are defined yet: every name is refused. */
 MUST_USE err *check_search_attributes(const checker *k, const pb_SearchAttributes *attributes);
 MUST_USE err *check_worker_version(const checker *k, bool use_versioning, span build_id,
@@ -75,6 +77,24 @@ MUST_USE err *check_signal_with_start(const checker *k,
                                       const pb_SignalWithStartWorkflowExecutionRequest *r,
                                       pb_SignalWithStartWorkflowExecutionRequest **ret_request,
                                       pb_StartWorkflowExecutionRequest **ret_start);
+
+/* --- updates --- */
+
+/* A copy with its update id and wait policy set. PERMISSION_DENIED for a stage nobody may wait for,
+ * UNIMPLEMENTED for callbacks. */
+MUST_USE err *check_update_workflow(const checker *k, const pb_UpdateWorkflowExecutionRequest *r,
+                                    pb_UpdateWorkflowExecutionRequest **ret_update);
+MUST_USE err *check_poll_update(const checker *k, const pb_PollWorkflowExecutionUpdateRequest *r);
+
+typedef struct check_multi {
+  pb_StartWorkflowExecutionRequest *start;
+  pb_UpdateWorkflowExecutionRequest *update;
+  err *start_error, *update_error; /* of one that is not valid */
+} check_multi;
+
+/* An error: these are not a start and an update. Otherwise each is checked on its own. */
+MUST_USE err *check_multi_operation(const checker *k, const pb_ExecuteMultiOperationRequest *r,
+                                    check_multi *ret_multi);
 
 /* --- what the answers of workers carry --- */
 

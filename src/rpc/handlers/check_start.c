@@ -86,7 +86,7 @@ static void default_id_policies(pb_StartWorkflowExecutionRequest *s, int32_t con
   }
 }
 
-static span new_request_id(const checker *k) {
+span check_new_id(const checker *k) {
   char *text = arena_alloc(k->arena, UUID_TEXT_BYTES);
   uuid_format(uuid_random(k->random), text);
   return span_of(text, UUID_TEXT_BYTES);
@@ -168,7 +168,7 @@ err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
   }
   TRY(check_task_queue(k, false, &s->task_queue));
   TRY(check_timeouts(k, s));
-  if (s->request_id.n == 0) s->request_id = new_request_id(k);
+  if (s->request_id.n == 0) s->request_id = check_new_id(k);
   if (s->request_id.n > CHECK_ID_BYTES) {
     return ERR(k->arena, INVALID_ARGUMENT, "RequestId length exceeds limit.");
   }
@@ -232,7 +232,7 @@ err *check_signal_with_start(const checker *k, const pb_SignalWithStartWorkflowE
   TRY(check_name(k, s->workflow_type ? s->workflow_type->name : SPAN_NONE, "workflow type",
                  "workflow type name"));
   TRY(check_task_queue(k, false, &s->task_queue));
-  if (s->request_id.n == 0) s->request_id = new_request_id(k);
+  if (s->request_id.n == 0) s->request_id = check_new_id(k);
   TRY(check_name(k, s->request_id, "Request ID", "Request ID"));
   TRY(check_timeouts(k, s));
   TRY(check_retry_policy(k, &s->retry_policy));

@@ -170,7 +170,7 @@ def speculative_second_update_while_scheduled(t):
 
 @scenario()
 def speculative_after_task(t):
-    """Made at the end of a completion that has commands: the commands are written, the task not."""
+    """Made at the end of a completion: written with what the completion brought."""
     u.idle(t)
     t.signal()
     task = t.task()
@@ -186,7 +186,7 @@ def speculative_after_task(t):
 
 @scenario()
 def speculative_failed(t):
-    """The worker fails the task: it is written with its failure; the next attempt has the update."""
+    """The worker fails the task: written with its failure; the next attempt has the update."""
     u.idle(t)
     sent = u.later(t)
     task = t.task()
@@ -203,8 +203,8 @@ def speculative_failed_on_sticky(t):
     """The same on the sticky queue."""
     t.start()
     t.complete(t.task(), timer("t", 60), sticky_attributes=t.sticky_attributes())
-    t.later(t.poll_call, sticky=True, timeout=1)
-    time.sleep(1.2)
+    t.later(t.poll_call, sticky=True, timeout=2.2)
+    time.sleep(3)
     sent = u.later(t)
     task = t.task(sticky=True)
     t.fail_task(task, failure=app_failure("nope"))
@@ -276,8 +276,8 @@ def speculative_sticky_timed_out(t):
     """The sticky worker is silent: written with its timeout, then on the normal queue."""
     t.start()
     t.complete(t.task(), timer("t", 60), sticky_attributes=t.sticky_attributes(1))
-    t.later(t.poll_call, sticky=True, timeout=1)
-    time.sleep(1.5)
+    t.later(t.poll_call, sticky=True, timeout=2.2)
+    time.sleep(3)
     sent = u.later(t)
     time.sleep(1.5)
     task = t.task(whole=True)

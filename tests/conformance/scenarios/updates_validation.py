@@ -81,7 +81,8 @@ def update_ids_made(t):
     u.answer(t, task, *u.accepted(task, 1))
     answer = sent.result(10)
     t.note("made", len(answer.update_ref.update_id) == 36)
-    t.note("the worker saw it", u.requests(task)[0][1].meta.update_id == answer.update_ref.update_id)
+    seen = u.requests(task)[0][1].meta.update_id
+    t.note("the worker saw it", seen == answer.update_ref.update_id)
 
 
 @scenario()
