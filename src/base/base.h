@@ -25,6 +25,7 @@
 #define STRINGIFY(x) STRINGIFY_(x)
 #define HERE __FILE__ ":" STRINGIFY(__LINE__)
 
+#define NS_PER_US INT64_C(1000)
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_SEC INT64_C(1000000000)
 

@@ -12,9 +12,17 @@ typedef struct entry {
 typedef struct seen_poller {
   list_node node;
   int64_t seen_ns;
+  bytes *about;
   size_t n;
   uint8_t identity[];
 } seen_poller;
+
+/* How often tasks of one priority come and go. */
+typedef struct level_meters {
+  rate_meter adds, dispatches;
+} level_meters;
+
+enum { ADVICE_PER_SECOND = 10 };
 
 struct match_queue {
   hmap_node by_key;
@@ -27,11 +35,16 @@ struct match_queue {
   bool complete;    /* the window holds everything */
   bool loading;     /* a page was asked for and has not come */
   store_queued end; /* of the window, when it is not complete */
+  rate_limit limit;
+  rate_limit advice; /* about the number of pollers */
+  list_node throttled;
+  level_meters *levels[MATCH_LEVELS]; /* made on first use */
 };
 
 void matching_init(matching *m, match_host host, size_t window) {
   *m = (matching){.host = host, .window = MAX(window, (size_t)4)};
   hmap_init(&m->queues);
+  list_init(&m->throttled);
 }
 
 static entry *entry_of(heap_node *n) { return CONTAINER_OF(n, entry, order); }
@@ -47,6 +60,8 @@ static void queue_free(matching *m, match_queue *q) {
   ASSERT(list_empty(&q->polls) && list_empty(&q->queries));
   while (heap_min(&q->order)) entry_drop(m, q, entry_of(heap_min(&q->order)));
   match_forget_pollers(q);
+  list_remove(&q->throttled);
+  for (int i = 0; i < MATCH_LEVELS; i++) mem_free(q->levels[i]);
   heap_release(&q->order);
   hmap_release(&q->by_id);
   mem_free(q);
@@ -77,6 +92,7 @@ match_queue *matching_queue(matching *m, int64_t key, bool on_disk) {
   q->complete = !on_disk;
   q->end = (store_queued){.queue = key, .priority = INT32_MIN, .seq = INT64_MIN};
   q->last_poll_ns = INT64_MIN;
+  rate_limit_set(&q->advice, ADVICE_PER_SECOND);
   heap_init(&q->order);
   hmap_init(&q->by_id);
   list_init(&q->polls);
@@ -106,6 +122,14 @@ void match_unpin(match_queue *q) {
 
 /* --- tasks --- */
 
+static level_meters *meters_of(match_queue *q, int32_t priority) {
+  int32_t level = MIN(MAX(priority, 1), MATCH_LEVELS) - 1;
+  if (!q->levels[level]) q->levels[level] = mem_new(level_meters);
+  return q->levels[level];
+}
+
+static int64_t now_of(const matching *m) { return m->host.now_ns(m->host.ctx); }
+
 static bool is_behind(store_queued a, store_queued b) {
   return a.priority != b.priority ? a.priority > b.priority : a.seq > b.seq;
 }
@@ -122,9 +146,10 @@ static entry *entry_find(const match_queue *q, int64_t run, int64_t id) {
   return NULL;
 }
 
-static void entry_add(matching *m, match_queue *q, const match_task *task) {
+/* True: it was not known, at no place. */
+static bool entry_add(matching *m, match_queue *q, const match_task *task) {
   entry *old = entry_find(q, task->run, task->id);
-  if (old && old->task.queued.seq >= task->queued.seq) return;
+  if (old && old->task.queued.seq >= task->queued.seq) return false;
   if (old) entry_drop(m, q, old);
   entry *e = mem_new(entry);
   e->task = *task;
@@ -132,6 +157,7 @@ static void entry_add(matching *m, match_queue *q, const match_task *task) {
   heap_insert(&q->order, &e->order, task->queued.priority, (uint64_t)task->queued.seq);
   hmap_insert(&q->by_id, &e->by_id, id_hash(task->run, task->id));
   m->tasks++;
+  return !old;
 }
 
 /* The window has grown to twice its size: what sorts last goes back to being on disk only. */
@@ -166,6 +192,12 @@ static void load_if_low(matching *m, match_queue *q) {
   m->host.load(m->host.ctx, q->key, q->end, m->window);
 }
 
+static void throttle(matching *m, match_queue *q) {
+  int64_t when = rate_limit_next_ns(&q->limit);
+  if (!list_linked(&q->throttled)) list_push_back(&m->throttled, &q->throttled);
+  if (when != INT64_MAX) m->host.wake(m->host.ctx, when);
+}
+
 bool match_take(matching *m, match_queue *q, match_task *ret_task) {
   list_node *n = list_pop_front(&q->queries);
   if (n) {
@@ -175,8 +207,13 @@ bool match_take(matching *m, match_queue *q, match_task *ret_task) {
     return true;
   }
   entry *e = first_entry(q);
+  if (e && !rate_limit_take(&q->limit, now_of(m))) {
+    throttle(m, q);
+    e = NULL;
+  }
   if (e) {
     *ret_task = e->task;
+    rate_count(&meters_of(q, e->task.queued.priority)->dispatches, now_of(m));
     entry_drop(m, q, e);
   }
   load_if_low(m, q);
@@ -192,13 +229,39 @@ static void serve(matching *m, match_queue *q) {
   }
 }
 
+void matching_wake(matching *m) {
+  int64_t now = now_of(m);
+  LIST_FOR_EACH (n, &m->throttled) {
+    match_queue *q = CONTAINER_OF(n, match_queue, throttled);
+    if (rate_limit_next_ns(&q->limit) > now) {
+      throttle(m, q);
+      continue;
+    }
+    list_remove(&q->throttled);
+    serve(m, q);
+  }
+}
+
+void match_set_rate(matching *m, match_queue *q, const float *per_second) {
+  if (per_second) {
+    rate_limit_set(&q->limit, *per_second);
+  } else {
+    rate_limit_clear(&q->limit);
+  }
+  list_remove(&q->throttled);
+  serve(m, q);
+}
+
 bool match_keeps(const match_queue *q, store_queued place) {
   return q->complete || q->loading || !is_behind(place, q->end);
 }
 
 void match_add(matching *m, match_queue *q, const match_task *task) {
-  if (!match_keeps(q, task->queued)) return;
-  entry_add(m, q, task);
+  bool kept = match_keeps(q, task->queued);
+  if (!kept || entry_add(m, q, task)) {
+    rate_count(&meters_of(q, task->queued.priority)->adds, now_of(m));
+  }
+  if (!kept) return;
   cut(m, q);
   serve(m, q);
 }
@@ -208,7 +271,7 @@ void match_put_back(matching *m, match_queue *q, const match_task *task) {
     task->query->queue = q;
     list_push_front(&q->queries, &task->query->node);
   } else {
-    entry_add(m, q, task);
+    (void)entry_add(m, q, task);
   }
   serve(m, q);
 }
@@ -250,6 +313,7 @@ void match_poll_cancel(matching *m, match_poll *p) {
 static void poller_drop(match_queue *q, seen_poller *s) {
   list_remove(&s->node);
   q->n_pollers--;
+  bytes_unref(s->about);
   mem_free(s);
 }
 
@@ -258,7 +322,29 @@ void match_forget_pollers(match_queue *q) {
   q->last_poll_ns = INT64_MIN;
 }
 
-void match_saw_poller(match_queue *q, span identity, int64_t now_ns) {
+/* Behind, or getting there: tasks wait, or come faster than they go. */
+static bool needs_pollers(const match_queue *q, int64_t now) {
+  const int64_t patience_ns = 200 * NS_PER_MS;
+  const float surplus = 1.2F;
+  heap_node *first = heap_min(&q->order);
+  if (first && now - entry_of(first)->task.queued.seq * NS_PER_US > patience_ns) return true;
+  float adds = 0, dispatches = 0;
+  for (int i = 0; i < MATCH_LEVELS; i++) {
+    if (!q->levels[i]) continue;
+    adds += rate_per_second(&q->levels[i]->adds, now);
+    dispatches += rate_per_second(&q->levels[i]->dispatches, now);
+  }
+  return dispatches > 0 && adds / dispatches > surplus;
+}
+
+int match_scaling(const matching *m, match_queue *q, int64_t waited_ns) {
+  int64_t now = now_of(m);
+  if (waited_ns >= NS_PER_SEC) return -1;
+  if (!rate_limit_take(&q->advice, now)) return 0;
+  return needs_pollers(q, now) ? 1 : 0;
+}
+
+void match_saw_poller(match_queue *q, span identity, span about, int64_t now_ns) {
   q->last_poll_ns = now_ns;
   seen_poller *found = NULL;
   LIST_FOR_EACH (n, &q->pollers) {
@@ -278,6 +364,10 @@ void match_saw_poller(match_queue *q, span identity, int64_t now_ns) {
     q->n_pollers++;
   }
   found->seen_ns = now_ns;
+  if (!span_eq(bytes_span(found->about), about)) {
+    bytes_unref(found->about);
+    found->about = about.n ? bytes_copy(about) : NULL;
+  }
   list_remove(&found->node);
   list_push_front(&q->pollers, &found->node);
 }
@@ -294,7 +384,7 @@ void matching_loaded(matching *m, int64_t queue, const store_row *rows, size_t n
   q->loading = false;
   for (size_t i = 0; i < n; i++) {
     match_task task = {.run = rows[i].run, .id = rows[i].id, .queued = rows[i].queued};
-    entry_add(m, q, &task);
+    (void)entry_add(m, q, &task);
   }
   q->complete = !more;
   if (n) q->end = rows[n - 1].queued;
@@ -310,6 +400,13 @@ void matching_load_failed(matching *m, int64_t queue) {
 
 void match_retry_load(matching *m, match_queue *q) { load_if_low(m, q); }
 
+static void look_at_level(const match_queue *q, int i, int64_t now_ns, match_level *ret) {
+  *ret = (match_level){.oldest_seq = INT64_MAX, .used = q->levels[i] != NULL};
+  if (!ret->used) return;
+  ret->adds_per_second = rate_per_second(&q->levels[i]->adds, now_ns);
+  ret->dispatches_per_second = rate_per_second(&q->levels[i]->dispatches, now_ns);
+}
+
 void match_look(const match_queue *q, int64_t now_ns, arena *a, match_queue_view *ret_view) {
   *ret_view = (match_queue_view){.backlog = q->order.n,
                                  .complete = q->complete,
@@ -319,6 +416,16 @@ void match_look(const match_queue *q, int64_t now_ns, arena *a, match_queue_view
     const seen_poller *s = CONTAINER_OF(n, seen_poller, node);
     if (s->seen_ns < now_ns - MATCH_POLLER_MEMORY_NS) break;
     ret_view->pollers[ret_view->n_pollers++] =
-        (match_poller){.identity = arena_dup(a, span_of(s->identity, s->n)), .seen_ns = s->seen_ns};
+        (match_poller){.identity = arena_dup(a, span_of(s->identity, s->n)),
+                       .about = arena_dup(a, bytes_span(s->about)),
+                       .seen_ns = s->seen_ns};
+  }
+  for (int i = 0; i < MATCH_LEVELS; i++) look_at_level(q, i, now_ns, &ret_view->levels[i]);
+  for (hmap_node *n = hmap_each(&q->by_id, NULL); n; n = hmap_each(&q->by_id, n)) {
+    const store_queued *at = &CONTAINER_OF(n, entry, by_id)->task.queued;
+    match_level *l = &ret_view->levels[MIN(MAX(at->priority, 1), MATCH_LEVELS) - 1];
+    l->backlog++;
+    l->used = true;
+    l->oldest_seq = MIN(l->oldest_seq, at->seq);
   }
 }

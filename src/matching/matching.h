@@ -1,8 +1,9 @@
 /* matching.h - task queues, and the polls that wait on them.
  *
  * A queue holds tasks in the order (priority, seq) and polls in the order of arrival; never both,
- * except while a page of the backlog is being read. Memory holds a window over the backlog: the
- * first tasks, up to a limit. What lies behind the window is on disk only and is read page by page
+ * except while a page of the backlog is being read, or while its rate is used up. Memory holds a
+ * window over the backlog: the first tasks, up to a limit. What lies behind the window is on disk
+ * only and is read page by page
  * (`host.load`, answered by matching_loaded) when the window runs low.
  *
  *   window complete   every task of the queue is in memory; new ones join it
@@ -25,6 +26,7 @@
 #include "base/hmap.h"
 #include "base/list.h"
 #include "base/span.h"
+#include "matching/rate.h"
 #include "store/store.h"
 
 typedef struct matching matching;
@@ -58,17 +60,22 @@ typedef struct match_host {
    * matching_load_failed, not from inside. What was handed out or changed before must be on disk
    * when the page is read. */
   void (*load)(void *ctx, int64_t queue, store_queued after, size_t limit);
+  int64_t (*now_ns)(void *ctx);
+  /* Call matching_wake at this time. */
+  void (*wake)(void *ctx, int64_t when_ns);
 } match_host;
 
 struct matching {
   match_host host;
   size_t window; /* tasks of one queue in memory */
   hmap queues;
+  list throttled;        /* queues with polls and tasks that wait for their rate */
   uint64_t tasks, polls; /* in memory, waiting */
 };
 
 enum {
   MATCH_MAX_POLLERS = 256, /* remembered per queue */
+  MATCH_LEVELS = 5,        /* priorities 1 to 5 */
 };
 #define MATCH_POLLER_MEMORY_NS (300 * NS_PER_SEC)
 #define MATCH_STICKY_SILENCE_NS (10 * NS_PER_SEC)
@@ -104,8 +111,16 @@ bool match_poll_start(matching *m, match_queue *q, match_poll *p, bool first, ma
 /* Harmless for a poll that does not wait. */
 void match_poll_cancel(matching *m, match_poll *p);
 
-/* A poll of this worker was seen. */
-void match_saw_poller(match_queue *q, span identity, int64_t now_ns);
+/* At most so many tasks a second are handed out; NULL: no limit. Queries are not counted. */
+void match_set_rate(matching *m, match_queue *q, const float *per_second);
+/* Serves queues whose rate allows it again. */
+void matching_wake(matching *m);
+/* What a poll that waited this long is told about the number of pollers: one less, one more, or 0:
+ * as it is. At most ten times a second. */
+int match_scaling(const matching *m, match_queue *q, int64_t waited_ns);
+
+/* A poll of this worker was seen. `about`: what else is to be said of it, as the owner likes. */
+void match_saw_poller(match_queue *q, span identity, span about, int64_t now_ns);
 void match_forget_pollers(match_queue *q);
 bool match_polled_within(const match_queue *q, int64_t now_ns, int64_t ns);
 /* Takes every task out of the queue's window, one a call; false: none is left. */
@@ -117,9 +132,17 @@ void matching_load_failed(matching *m, int64_t queue);
 void match_retry_load(matching *m, match_queue *q);
 
 typedef struct match_poller {
-  span identity;
+  span identity, about;
   int64_t seen_ns;
 } match_poller;
+
+/* The tasks of one priority. */
+typedef struct match_level {
+  size_t backlog;     /* in memory */
+  int64_t oldest_seq; /* of those; INT64_MAX: there is none */
+  bool used;          /* ever since the queue is in memory */
+  float adds_per_second, dispatches_per_second;
+} match_level;
 
 typedef struct match_queue_view {
   size_t backlog; /* tasks in memory; `complete`: that is all */
@@ -127,6 +150,7 @@ typedef struct match_queue_view {
   size_t polls;
   match_poller *pollers; /* of the last five minutes, newest first; in the arena */
   size_t n_pollers;
+  match_level levels[MATCH_LEVELS];
 } match_queue_view;
 
 void match_look(const match_queue *q, int64_t now_ns, arena *a, match_queue_view *ret_view);

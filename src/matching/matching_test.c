@@ -10,6 +10,7 @@ typedef struct fixture {
   match_queue *q;
   int loads;
   store_queued after;
+  int64_t now_ns, wake_ns;
 } fixture;
 
 typedef struct poller {
@@ -24,6 +25,10 @@ static void on_load(void *ctx, int64_t queue, store_queued after, size_t limit) 
   f->after = after;
 }
 
+static int64_t on_now(void *ctx) { return ((fixture *)ctx)->now_ns; }
+
+static void on_wake(void *ctx, int64_t when_ns) { ((fixture *)ctx)->wake_ns = when_ns; }
+
 static void on_offer(match_poll *p, const match_task *task) {
   poller *o = CONTAINER_OF(p, poller, poll);
   o->task = *task;
@@ -31,8 +36,9 @@ static void on_offer(match_poll *p, const match_task *task) {
 }
 
 static void init(fixture *f, bool on_disk) {
-  *f = (fixture){0};
-  matching_init(&f->m, (match_host){.ctx = f, .load = on_load}, 8);
+  *f = (fixture){.now_ns = INT64_C(1600000000) * NS_PER_SEC};
+  matching_init(&f->m, (match_host){.ctx = f, .load = on_load, .now_ns = on_now, .wake = on_wake},
+                8);
   f->q = matching_queue(&f->m, 5, on_disk);
 }
 
@@ -224,7 +230,7 @@ static void test_only_an_idle_queue_can_be_dropped(void **state) {
   match_pin(f.q);
   assert_false(matching_drop(&f.m, f.q));
   match_unpin(f.q);
-  match_saw_poller(f.q, SPAN("a"), 1);
+  match_saw_poller(f.q, SPAN("a"), SPAN_NONE, 1);
   assert_true(matching_drop(&f.m, f.q));
   assert_null(matching_find(&f.m, 5));
   matching_release(&f.m);
@@ -235,8 +241,8 @@ static void test_pollers_are_remembered_for_five_minutes(void **state) {
   arena a = ARENA_INIT;
   match_queue_view v;
   init(&f, false);
-  match_saw_poller(f.q, SPAN("a"), 1000 * NS_PER_SEC);
-  match_saw_poller(f.q, SPAN("b"), 1200 * NS_PER_SEC);
+  match_saw_poller(f.q, SPAN("a"), SPAN_NONE, 1000 * NS_PER_SEC);
+  match_saw_poller(f.q, SPAN("b"), SPAN_NONE, 1200 * NS_PER_SEC);
   match_look(f.q, 1250 * NS_PER_SEC, &a, &v);
   assert_int_equal(v.n_pollers, 2);
   assert_true(span_eq(v.pollers[0].identity, SPAN("b")));
@@ -250,9 +256,86 @@ static void test_pollers_are_remembered_for_five_minutes(void **state) {
   matching_release(&f.m);
 }
 
+static void test_a_rate_holds_tasks_back(void **state) {
+  fixture f;
+  poller a, b;
+  match_task t;
+  init(&f, false);
+  const float two = 2, none = 0;
+  match_set_rate(&f.m, f.q, &two);
+  for (int64_t i = 1; i <= 4; i++) add(&f, i, 3);
+  assert_true(match_take(&f.m, f.q, &t));
+  assert_true(match_take(&f.m, f.q, &t));
+  assert_false(start(&f, &a));
+  assert_int_equal(f.wake_ns, f.now_ns + NS_PER_SEC / 2);
+  f.now_ns = f.wake_ns;
+  matching_wake(&f.m);
+  assert_int_equal(a.task.run, 3);
+  match_set_rate(&f.m, f.q, &none);
+  assert_false(start(&f, &b));
+  match_set_rate(&f.m, f.q, NULL);
+  assert_int_equal(b.task.run, 4);
+  matching_release(&f.m);
+}
+
+static void test_a_queue_tells_its_levels(void **state) {
+  fixture f;
+  match_task t;
+  match_queue_view v;
+  arena a = ARENA_INIT;
+  init(&f, false);
+  add(&f, 7, 1);
+  add(&f, 8, 1);
+  add(&f, 9, 3);
+  assert_true(match_take(&f.m, f.q, &t));
+  match_look(f.q, f.now_ns + NS_PER_SEC, &a, &v);
+  assert_int_equal(v.levels[0].backlog, 1);
+  assert_int_equal(v.levels[0].oldest_seq, 8);
+  assert_true(v.levels[0].adds_per_second == 2);
+  assert_true(v.levels[0].dispatches_per_second == 1);
+  assert_int_equal(v.levels[2].backlog, 1);
+  assert_false(v.levels[1].used);
+  arena_release(&a);
+  matching_release(&f.m);
+}
+
+static void test_a_task_offered_again_moves(void **state) {
+  fixture f;
+  match_task t, again = {.run = 1, .queued = {.queue = 5, .priority = 3, .seq = 20}};
+  init(&f, false);
+  add(&f, 1, 3);
+  add(&f, 2, 3);
+  match_add(&f.m, f.q, &again);
+  assert_true(match_take(&f.m, f.q, &t));
+  assert_int_equal(t.run, 2);
+  assert_true(match_take(&f.m, f.q, &t));
+  assert_int_equal(t.queued.seq, 20);
+  assert_false(match_take(&f.m, f.q, &t));
+  matching_release(&f.m);
+}
+
+static void test_polls_are_told_how_many_are_needed(void **state) {
+  fixture f;
+  init(&f, false);
+  assert_int_equal(match_scaling(&f.m, f.q, 0), 0);
+  assert_int_equal(match_scaling(&f.m, f.q, NS_PER_SEC), -1);
+  match_task late = {.run = 1,
+                     .queued = {.priority = 3, .seq = (f.now_ns - NS_PER_SEC) / NS_PER_US}};
+  match_add(&f.m, f.q, &late);
+  assert_int_equal(match_scaling(&f.m, f.q, 0), 1);
+  int told = 0;
+  for (int i = 0; i < 50; i++) told += match_scaling(&f.m, f.q, 0);
+  assert_in_range(told, 5, 10);
+  matching_release(&f.m);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_tasks_go_in_order_of_priority_then_seq),
+      cmocka_unit_test(test_a_rate_holds_tasks_back),
+      cmocka_unit_test(test_a_queue_tells_its_levels),
+      cmocka_unit_test(test_a_task_offered_again_moves),
+      cmocka_unit_test(test_polls_are_told_how_many_are_needed),
       cmocka_unit_test(test_polls_are_served_first_come_first_served),
       cmocka_unit_test(test_a_task_that_comes_back_is_first),
       cmocka_unit_test(test_a_known_task_is_not_added_twice),

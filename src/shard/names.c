@@ -10,10 +10,15 @@ void names_init(shard *s) {
   list_init(&s->polled_only);
 }
 
+static void queue_free(queue_name *q) {
+  bytes_unref(q->config);
+  mem_free(q);
+}
+
 void names_release(shard *s) {
   for (hmap_node *n = hmap_each(&s->queue_by_key, NULL), *next; n; n = next) {
     next = hmap_each(&s->queue_by_key, n);
-    mem_free(CONTAINER_OF(n, queue_name, by_key));
+    queue_free(CONTAINER_OF(n, queue_name, by_key));
   }
   namespaces_release(s);
   hmap_release(&s->queue_by_name);
@@ -22,6 +27,14 @@ void names_release(shard *s) {
 
 static uint64_t queue_hash(const shard *s, int64_t ns, span name, bool activity) {
   return hash_bytes(s->hash_key, name) ^ hash_u64((uint64_t)ns * 2 + activity);
+}
+
+queue_name *queue_by_key(const shard *s, int64_t key) {
+  for (hmap_node *n = hmap_first(&s->queue_by_key, hash_u64((uint64_t)key)); n; n = hmap_next(n)) {
+    queue_name *q = CONTAINER_OF(n, queue_name, by_key);
+    if (q->key == key) return q;
+  }
+  return NULL;
 }
 
 queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity) {
@@ -61,7 +74,7 @@ static void forget_polled_only(shard *s) {
     }
     hmap_remove(&s->queue_by_name, &q->by_name);
     hmap_remove(&s->queue_by_key, &q->by_key);
-    mem_free(q);
+    queue_free(q);
     s->n_polled_only--;
   }
 }
@@ -84,21 +97,17 @@ queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sti
 match_queue *queue_of_key(shard *s, int64_t key) { return matching_queue(&s->matching, key, true); }
 
 static queue_name *unstored(const shard *s, const store_row *row) {
-  if (!row->queued.queue) return NULL;
-  uint64_t hash = hash_u64((uint64_t)row->queued.queue);
-  for (hmap_node *n = hmap_first(&s->queue_by_key, hash); n; n = hmap_next(n)) {
-    queue_name *q = CONTAINER_OF(n, queue_name, by_key);
-    if (q->key == row->queued.queue) return q->stored ? NULL : q;
-  }
-  return NULL;
+  queue_name *q = row->queued.queue ? queue_by_key(s, row->queued.queue) : NULL;
+  return q && !q->stored ? q : NULL;
 }
 
-static store_row name_row(const queue_name *q, arena *a) {
+store_row queue_name_row(const queue_name *q, const pb_TaskQueueConfig *config, arena *a) {
   pb_store_TaskQueueName record = {.key = q->key,
                                    .namespace_key = q->ns,
                                    .name = span_of(q->name, q->n),
                                    .activity = q->activity,
-                                   .sticky = q->sticky};
+                                   .sticky = q->sticky,
+                                   .config = (pb_TaskQueueConfig *)config};
   return (store_row){.kind = ROW_NAMED_PUT,
                      .name = arena_spanf(a, "%s%lld", queue_prefix, (long long)q->key),
                      .blob = bytes_copy(PB_ENCODE(store_TaskQueueName, &record, a))};
@@ -112,7 +121,7 @@ void names_join(shard *s, step *t) {
   memcpy(rows, t->store.rows, n * sizeof *rows);
   for (size_t i = 0; i < n; i++) {
     const queue_name *q = unstored(s, &rows[i]);
-    if (q) rows[t->store.n_rows++] = name_row(q, &t->arena);
+    if (q) rows[t->store.n_rows++] = queue_name_row(q, NULL, &t->arena);
   }
   t->store.rows = rows;
   t->names_queues = true;
@@ -138,7 +147,8 @@ err *names_load(shard *s, const store_row *rows, size_t n, arena *a) {
       pb_store_TaskQueueName *record;
       err *e = PB_DECODE(store_TaskQueueName, bytes_span(rows[i].blob), a, &record);
       if (e) return ERR_WRAP(a, DATA_LOSS, e, "a stored task queue name does not decode");
-      queue_add(s, record, true);
+      queue_name *q = queue_add(s, record, true);
+      if (record->config) queue_take_config(s, q, record->config, a);
     }
   }
   return NULL;

@@ -24,6 +24,7 @@ typedef struct poll {
   match_queue *queue;
   poll_phase phase;
   bool activity, sticky, started;
+  int64_t begun_ns;
   const err *gone; /* the caller has left */
   match_task task;
   uint64_t query;
@@ -143,6 +144,15 @@ static void poll_durable(shard *s, gate *g, const err *e) {
   run_unpin(s, gated);
 }
 
+/* Whether the worker should poll more or less, for those that listen. */
+static pb_PollerScalingDecision *scaling(poll *p) {
+  int by = match_scaling(&p->s->matching, p->queue, now_ns(p->s) - p->begun_ns);
+  if (!by) return NULL;
+  pb_PollerScalingDecision *d = pb_new(&p->step->arena, PollerScalingDecision);
+  d->poll_request_delta_suggestion = by;
+  return d;
+}
+
 static void poll_answer(poll *p, const void *response) {
   p->phase = POLL_GATED;
   p->response = response;
@@ -158,6 +168,7 @@ static void poll_history_read(shard *s, history_read *r, const err *e) {
     return;
   }
   fill_history(s, p->run, &p->wft, r, &p->step->arena);
+  p->wft.response->poller_scaling_decision = scaling(p);
   poll_answer(p, p->wft.response);
 }
 
@@ -265,6 +276,7 @@ static void run_ready(shard *s, run_use *u, shard_run *run, const err *e) {
     read_history(p);
     return;
   }
+  p->act.response->poller_scaling_decision = scaling(p);
   /* The run may go on before the answer is durable. */
   const pb_PollActivityTaskQueueResponse *r = p->act.response;
   if (run->lsn > s->durable_lsn) {
@@ -313,11 +325,32 @@ static span keep(uint8_t **at, span s) {
   return span_of(p, s.n);
 }
 
-static void poll_begin(shard *s, shard_op *op, const pb_TaskQueue *queue, bool activity,
-                       span identity, span instance_key,
-                       const pb_WorkerVersionCapabilities *version) {
+/* What the two kinds of polls say alike. */
+typedef struct poll_args {
+  const pb_TaskQueue *queue;
+  bool activity;
+  span identity, instance_key;
+  const pb_WorkerVersionCapabilities *version;
+  const pb_WorkerDeploymentOptions *deployment;
+  const double *most_per_second; /* NULL: it does not say */
+} poll_args;
+
+/* For descriptions of the queue; mostly there is nothing. */
+static span about_poller(const poll_args *p, arena *a) {
+  if (!p->version && !p->deployment && !p->most_per_second) return SPAN_NONE;
+  pb_PollerInfo info = {.worker_version_capabilities = (pb_WorkerVersionCapabilities *)p->version,
+                        .deployment_options = (pb_WorkerDeploymentOptions *)p->deployment,
+                        .rate_per_second = p->most_per_second ? *p->most_per_second : 0};
+  return PB_ENCODE(PollerInfo, &info, a);
+}
+
+static void poll_begin(shard *s, shard_op *op, const poll_args *args) {
   op->state = NULL;
   if (op_refused(s, op)) return;
+  const span identity = args->identity, instance_key = args->instance_key;
+  const pb_WorkerVersionCapabilities *version = args->version;
+  const bool activity = args->activity;
+  const pb_TaskQueue *queue = args->queue;
   int64_t now = now_ns(s);
   poll *p = mem_zalloc(sizeof *p + identity.n + instance_key.n);
   uint8_t *at = p->text;
@@ -335,7 +368,9 @@ static void poll_begin(shard *s, shard_op *op, const pb_TaskQueue *queue, bool a
   match_pin(p->queue);
   p->match.offer = poll_offered;
   p->waiter = (waiter){.timeout = poll_timeout, .gone = poll_gone};
-  match_saw_poller(p->queue, identity, now);
+  match_saw_poller(p->queue, identity, about_poller(args, op->arena), now);
+  if (args->most_per_second) queue_worker_rate(s, q, (float)*args->most_per_second);
+  p->begun_ns = now;
   int64_t until = now + s->config.poll_ns;
   if (op->deadline_ns != INT64_MAX) until = MIN(until, op->deadline_ns - NS_PER_SEC);
   waiter_begin(s, &p->waiter, op, until);
@@ -352,11 +387,23 @@ static void poll_begin(shard *s, shard_op *op, const pb_TaskQueue *queue, bool a
 }
 
 void shard_poll_workflow(shard *s, shard_op *op, const pb_PollWorkflowTaskQueueRequest *r) {
-  poll_begin(s, op, r->task_queue, false, r->identity, r->worker_instance_key,
-             r->worker_version_capabilities);
+  poll_args args = {.queue = r->task_queue,
+                    .identity = r->identity,
+                    .instance_key = r->worker_instance_key,
+                    .version = r->worker_version_capabilities,
+                    .deployment = r->deployment_options};
+  poll_begin(s, op, &args);
 }
 
 void shard_poll_activity(shard *s, shard_op *op, const pb_PollActivityTaskQueueRequest *r) {
-  poll_begin(s, op, r->task_queue, true, r->identity, r->worker_instance_key,
-             r->worker_version_capabilities);
+  const pb_DoubleValue *most =
+      r->task_queue_metadata ? r->task_queue_metadata->max_tasks_per_second : NULL;
+  poll_args args = {.queue = r->task_queue,
+                    .activity = true,
+                    .identity = r->identity,
+                    .instance_key = r->worker_instance_key,
+                    .version = r->worker_version_capabilities,
+                    .deployment = r->deployment_options,
+                    .most_per_second = most ? &most->value : NULL};
+  poll_begin(s, op, &args);
 }

@@ -61,10 +61,14 @@ void shard_wake(shard *s) {
     timers_fire(s, now);
     mail_wake(s, now);
   }
+  if (now >= s->throttle_ns) {
+    s->throttle_ns = INT64_MAX;
+    matching_wake(&s->matching);
+  }
   deadlines_fire(s, now);
   if (now >= s->retry_ns) pages_go_on(s);
   if (!s->draining) {
-    want_wake(s, timers_next_ns(s));
+    want_wake(s, MIN(timers_next_ns(s), s->throttle_ns));
   } else if (heap_min(&s->deadlines)) {
     want_wake(s, heap_min(&s->deadlines)->key);
   }
@@ -122,7 +126,20 @@ static void names_read(env_task *task) {
   check_drained(s);
 }
 
-static int64_t host_next_seq(void *ctx) { return ++((shard *)ctx)->last_seq; }
+/* The time, so that how long a task waits is seen from its place, over restarts too. */
+static int64_t host_next_seq(void *ctx) {
+  shard *s = ctx;
+  s->last_seq = MAX(s->last_seq + 1, now_ns(s) / NS_PER_US);
+  return s->last_seq;
+}
+
+static int64_t matching_host_now(void *ctx) { return now_ns(ctx); }
+
+static void matching_host_wake(void *ctx, int64_t when_ns) {
+  shard *s = ctx;
+  s->throttle_ns = MIN(s->throttle_ns, when_ns);
+  want_wake(s, when_ns);
+}
 
 static void host_new_run(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id) {
   shard *s = ctx;
@@ -159,7 +176,12 @@ shard *shard_new(env *e, store *st, const shard_config *config,
   if (!s->config.limits.blob_bytes) s->config.limits = engine_default_limits;
   zones_init(&s->zones, config->zone_source);
   token_keys_init(&s->tokens);
-  matching_init(&s->matching, (match_host){.ctx = s, .load = matching_host_load},
+  s->throttle_ns = INT64_MAX;
+  matching_init(&s->matching,
+                (match_host){.ctx = s,
+                             .load = matching_host_load,
+                             .now_ns = matching_host_now,
+                             .wake = matching_host_wake},
                 s->config.queue_window);
   run_cache_init(s);
   names_init(s);

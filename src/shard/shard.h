@@ -171,6 +171,8 @@ void shard_activity_update_options(shard *s, shard_op *op,
                                    const pb_UpdateActivityOptionsRequest *r);
 /* Ends the worker's polls with an empty answer at once; forgets its sticky queue. */
 void shard_shutdown_worker(shard *s, shard_op *op, const pb_ShutdownWorkerRequest *r);
+/* A workflow or activity queue. Durable when done. */
+void shard_update_queue_config(shard *s, shard_op *op, const pb_UpdateTaskQueueConfigRequest *r);
 void shard_describe_task_queue(shard *s, shard_op *op, const pb_DescribeTaskQueueRequest *r);
 
 /* The caller has gone: a waiting op ends at once (done with CANCELLED), a task that was matched to

@@ -156,6 +156,10 @@ typedef struct queue_name {
   list_node node; /* in s->polled_only: no row names it */
   int64_t key, ns;
   bool activity, sticky, stored; /* stored: its name is on disk */
+  bool rate_is_set, has_worker_rate;
+  float set_rate,
+      worker_rate; /* tasks a second: by an operator, by the newest poll that said one */
+  bytes *config;   /* encoded TaskQueueConfig, or NULL */
   size_t n;
   uint8_t name[];
 } queue_name;
@@ -198,6 +202,7 @@ struct shard {
   int64_t wake_ns;           /* asked of env; INT64_MAX: nothing */
   int64_t due_until_ns;      /* deadlines up to here are in memory */
   int64_t scan_ns, retry_ns; /* next scan of deadlines; next try of failed queue pages */
+  int64_t throttle_ns;       /* a queue whose rate was used up may go on; INT64_MAX: none waits */
   bool scanning;
   uint64_t tie;
 
@@ -380,6 +385,9 @@ void names_join(shard *s, step *t);
 void names_durable(shard *s, const step *t);
 /* NULL when nobody used it yet. */
 queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity);
+queue_name *queue_by_key(const shard *s, int64_t key);
+/* The row that keeps the name, with its configuration or NULL. */
+store_row queue_name_row(const queue_name *q, const pb_TaskQueueConfig *config, arena *a);
 /* Of the queue of this key, made if needed. */
 match_queue *queue_of_key(shard *s, int64_t key);
 int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, bool sticky);
@@ -400,6 +408,15 @@ bool promise_is_unwritten(const shard *s);
 store_row promise_row(shard *s, step *t);
 void promise_durable(shard *s, const step *t);
 MUST_USE err *promise_load(shard *s, const store_row *rows, size_t n, arena *a);
+
+/* --- queue_config.c --- */
+
+/* Its rate limit and whose it is, a RateLimitSource; NULL: none. */
+const float *queue_rate(const queue_name *q, int32_t *ret_source);
+/* A copy; NULL when nothing was ever set. */
+pb_TaskQueueConfig *queue_config(const queue_name *q, arena *a);
+void queue_worker_rate(shard *s, queue_name *q, float per_second);
+void queue_take_config(shard *s, queue_name *q, const pb_TaskQueueConfig *c, arena *a);
 
 /* --- publish.c: tasks to matching --- */
 

@@ -340,6 +340,21 @@ static void load_queue(store_memory_disk *d, store_load *l) {
   }
 }
 
+static void load_backlog(store_memory_disk *d, store_load *l) {
+  store_queued first = {.queue = l->queued.queue, .priority = INT32_MIN, .seq = INT64_MIN};
+  disk_row p = {.r = {.queued = first}};
+  for (ordered_node *n = ordered_from(&d->queue, &p.by_queue); n; n = ordered_next(n)) {
+    const disk_row *r = BY(by_queue, n);
+    if (r->r.queued.queue != l->queued.queue) break;
+    store_row *last = l->n_rows ? &l->rows[l->n_rows - 1] : NULL;
+    if (last && last->queued.priority == r->r.queued.priority) {
+      last->id++;
+      continue;
+    }
+    *add_row(l) = (store_row){.queued = r->r.queued, .id = 1};
+  }
+}
+
 static void load_named(store_memory_disk *d, store_load *l) {
   disk_row p = probe(TABLE_NAMED, &(store_row){.name = l->name});
   size_t n_bytes = 0;
@@ -366,6 +381,9 @@ void disk_load(store_memory_disk *d, store_load *l) {
       break;
     case LOAD_QUEUE:
       load_queue(d, l);
+      break;
+    case LOAD_BACKLOG:
+      load_backlog(d, l);
       break;
     case LOAD_ATTEMPTS:
       load_range(d, l, TABLE_ATTEMPT, l->run, l->id, l->id ? l->id + 1 : ROW_ID_MAX + 1);

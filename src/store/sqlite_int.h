@@ -20,7 +20,7 @@
 enum {
   SQLITE_STORE_APPLICATION_ID = 0x50445552, /* "PDUR" */
   SQLITE_STORE_PAGE_BYTES = 4096,
-  SQLITE_STORE_SEQ_RESERVE = 65536, /* seqs that one write of high_water covers */
+  SQLITE_STORE_SEQ_RESERVE = 1 << 26, /* seqs that one write of high_water covers */
 };
 
 /* The current run of a workflow id: its newest, if it is not hidden. */
@@ -140,6 +140,7 @@ typedef enum sqlite_read_stmt {
   R_QUEUE_ITEMS,
   R_ATTEMPTS,
   R_NAMED,
+  R_BACKLOG,
   R_COUNT,
 } sqlite_read_stmt;
 

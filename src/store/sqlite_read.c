@@ -32,6 +32,12 @@ static const char *const read_sql[R_COUNT] = {
     [R_ATTEMPTS] =
         "SELECT key, attempt, blob FROM attempt WHERE key BETWEEN ?1 AND ?2"
         " ORDER BY key, attempt",
+    [R_BACKLOG] =
+        "SELECT priority, COUNT(*), MIN(seq) FROM ("
+        " SELECT priority, seq FROM run INDEXED BY run_queue WHERE queue > 0 AND queue = ?1"
+        " UNION ALL"
+        " SELECT priority, seq FROM item INDEXED BY item_queue WHERE queue > 0 AND queue = ?1"
+        ") GROUP BY priority ORDER BY priority",
     [R_NAMED] = "SELECT name, blob FROM named WHERE name >= ?1 ORDER BY name",
 };
 
@@ -226,6 +232,19 @@ static int load_queue(sqlite_reader *r, store_load *l) {
   return merge(l, st[0], st[1], 2);
 }
 
+static int load_backlog(sqlite_reader *r, store_load *l) {
+  sqlite3_stmt *st = r->st[R_BACKLOG];
+  (void)sqlite3_bind_int64(st, 1, l->queued.queue);
+  int rc;
+  while ((rc = next(st)) == SQLITE_ROW) {
+    store_row *row = add_row(l);
+    row->queued = (store_queued){
+        .queue = l->queued.queue, .priority = (int32_t)column_int(st, 0), .seq = column_int(st, 2)};
+    row->id = column_int(st, 1);
+  }
+  return rc;
+}
+
 static int load_attempts(sqlite_reader *r, store_load *l) {
   sqlite3_stmt *st = r->st[R_ATTEMPTS];
   bind_key_range(st, l->run, l->id, l->id ? l->id : ROW_ID_MAX);
@@ -271,6 +290,8 @@ static int load(sqlite_reader *r, store_load *l) {
       return load_due(r, l);
     case LOAD_QUEUE:
       return load_queue(r, l);
+    case LOAD_BACKLOG:
+      return load_backlog(r, l);
     case LOAD_ATTEMPTS:
       return load_attempts(r, l);
     case LOAD_NAMED:

@@ -29,7 +29,8 @@ enum { ROW_ID_BITS = 20, RUN_KEY_BITS = 43 };
 #define ROW_ID_MAX ((INT64_C(1) << ROW_ID_BITS) - 1)
 #define RUN_KEY_MAX ((INT64_C(1) << RUN_KEY_BITS) - 1)
 
-/* Where a dispatchable task stands: ordered by (priority, seq) within a queue. */
+/* Where a dispatchable task stands: ordered by (priority, seq) within a queue. The shard takes for
+ * seq the time of the offer in microseconds, or more if that was used: it always grows. */
 typedef struct store_queued {
   int64_t queue; /* 0: not dispatchable */
   int32_t priority;
@@ -104,6 +105,7 @@ typedef struct store_load {
     LOAD_DUE,      /* until_ns, after_due_ns, after_key, limit -> rows[] (run, id, due_ns) by due,
                       id 0 is the run row itself; `more` */
     LOAD_QUEUE,    /* queued (position to start after), limit -> rows[] (run, id, queued); `more` */
+    LOAD_BACKLOG,  /* queued.queue -> rows[] by priority: queued (of the oldest), id = how many */
     LOAD_ATTEMPTS, /* run, id (0: of every activity) -> rows[] (id, attempt, blob) */
     LOAD_NAMED,    /* name = prefix -> rows[] (name, blob) by name */
   } kind;

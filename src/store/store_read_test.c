@@ -118,6 +118,28 @@ static void a_queue_comes_in_order_and_in_pages(void **state) {
   }
 }
 
+static void a_backlog_is_counted_by_priority(void **state) {
+  fixture *f = *state;
+  store_row r = run_insert(1, "w");
+  r.queued = (store_queued){7, 3, 2};
+  COMMIT(f, 1, STORE_OK, r, item(1, 3, 0, (store_queued){7, 3, 4}),
+         item(1, 4, 0, (store_queued){7, 1, 5}), item(1, 5, 0, (store_queued){8, 1, 1}));
+  test_load l = {.load = {.kind = LOAD_BACKLOG, .queued = {.queue = 7}}};
+  load(f, &l);
+  static const int64_t expected[][3] = {{1, 1, 5}, {3, 2, 2}};
+  assert_int_equal(l.load.n_rows, ARRAY_LEN(expected));
+  for (size_t i = 0; i < l.load.n_rows; i++) {
+    assert_int_equal(l.load.rows[i].queued.priority, expected[i][0]);
+    assert_int_equal(l.load.rows[i].id, expected[i][1]);
+    assert_int_equal(l.load.rows[i].queued.seq, expected[i][2]);
+  }
+  test_load_release(&l);
+  l = (test_load){.load = {.kind = LOAD_BACKLOG, .queued = {.queue = 9}}};
+  load(f, &l);
+  assert_int_equal(l.load.n_rows, 0);
+  test_load_release(&l);
+}
+
 static store_row attempt(int64_t run, int64_t id, int32_t n, const char *record) {
   return (store_row){
       .kind = ROW_ATTEMPT_PUT, .run = run, .id = id, .attempt = n, .blob = text(record)};
@@ -204,6 +226,7 @@ static void many_loads_run_beside_a_commit(void **state) {
   X(due_rows_come_in_order_and_in_pages, setup) \
   X(a_row_leaves_the_due_order_when_it_changes, setup) \
   X(a_queue_comes_in_order_and_in_pages, setup) \
+  X(a_backlog_is_counted_by_priority, setup) \
   X(attempts_are_kept_beside_history, setup) \
   X(named_records_are_found_by_prefix, setup) \
   X(many_loads_run_beside_a_commit, setup)

@@ -51,7 +51,6 @@ UNCUT = (
 )
 # Features some scenarios need and this server does not have yet: the answer is UNIMPLEMENTED.
 MISSING = {
-    "children": "child workflows",
     "namespace_delete": "OperatorService.DeleteNamespace",
     "versioning": "routing by worker version",
 }
@@ -72,6 +71,24 @@ NEW_EXPIRY = (
 )
 STARTED_BY = ("workflow_task_started_event_attributes", "identity")
 
+UNLIMITED = (
+    "the original limits each queue to 4000 tasks a second; here nothing limits unless it is set,"
+    " and the rate says so with the number that pollers without a limit show"
+)
+# Descriptions of task queues without a limit.
+UNLIMITED_DESCRIPTIONS = {
+    "task_queue_unknown": ("describe", "all of it", "status"),
+    "task_queue_described_badly": ("reserved", "bad type", "no type", "nexus", "bad mode"),
+    "task_queue_pollers": ("workflow", "activity", "with all"),
+    "task_queue_poller_versions": ("describe",),
+    "task_queue_stats": ("waiting", "activities waiting"),
+    "task_queue_stats_taken": ("workflow task taken", "activities taken"),
+    "task_queue_status": ("describe",),
+    "task_queue_sticky": ("before", "by name alone"),
+    "task_queue_config": ("describe the other type", "describe unset"),
+    "task_queue_config_of_workflows": ("describe",),
+}
+
 DIFFERENCES = [
     *[
         Difference(scenario, (*events, 6, *STARTED_BY), "worker", KNOWN_TAKER)
@@ -88,6 +105,25 @@ DIFFERENCES = [
     ],
     *[
         Difference(
+            scenario, (label, "effective_rate_limit", "requests_per_second"), 100000.0, UNLIMITED
+        )
+        for scenario, labels in UNLIMITED_DESCRIPTIONS.items()
+        for label in labels
+    ],
+    *[
+        Difference(
+            scenario,
+            (label, "task_queue_status"),
+            {"rate_per_second": 100000.0, "task_id_block": {}},
+            "deprecated fields: tasks are not numbered in blocks here",
+        )
+        for scenario, label in (
+            ("task_queue_unknown", "status"),
+            ("task_queue_status", "describe"),
+        )
+    ],
+    *[
+        Difference(
             "update_validation_more",
             ("callback with a request id", "error", field),
             value,
@@ -100,6 +136,30 @@ DIFFERENCES = [
                 "completion_callbacks: this server cannot do that yet;"
                 " send the update without them",
             ),
+        )
+    ],
+    *[
+        Difference(
+            "task_queue_partitions",
+            ("partitions", f"{kind}_task_queue_partitions"),
+            [{"key": "$queue"}],
+            "a task queue is in one piece here, in the server itself",
+        )
+        for kind in ("activity", "workflow")
+    ],
+    *[
+        Difference(
+            "task_queue_config_refused",
+            (label,),
+            {"error": {"code": "INVALID_ARGUMENT", "message": message}},
+            "the original configures queues that cannot exist",
+        )
+        for label, message in (
+            ("no queue", "missing task queue name"),
+            ("long queue", "taskQueue length exceeds limit"),
+            ("no type", "TaskQueueType must be WORKFLOW or ACTIVITY."),
+            ("bad type", "TaskQueueType must be WORKFLOW or ACTIVITY."),
+            ("nexus", "TaskQueueType must be WORKFLOW or ACTIVITY."),
         )
     ],
     Difference(

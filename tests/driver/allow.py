@@ -87,6 +87,12 @@ RULES = [
     Rule("next_attempt_schedule_time", "time", CLOCK),
     Rule("original_scheduled_time", "time", CLOCK),
     Rule("pause_time", "time", CLOCK),
+    Rule("last_access_time", "time", CLOCK),
+    Rule("metadata.update_time", "time", CLOCK),
+    Rule("approximate_backlog_age", "remainder", CLOCK),
+    Rule("tasks_add_rate", "advice", "the original forgets some, and then all after a while"),
+    Rule("tasks_dispatch_rate", "advice", "the original forgets some, and then all after a while"),
+    Rule("owner_host_name", "opaque", "the address of the server's own part"),
     Rule("execution_duration", "opaque", CLOCK),
     Rule(
         "workflow_task_scheduled_event_attributes.start_to_close_timeout",

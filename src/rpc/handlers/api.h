@@ -110,7 +110,6 @@ err *api_wft_complete(ask *k);
 err *api_wft_fail(ask *k);
 err *api_query_complete(ask *k);
 err *api_shutdown_worker(ask *k);
-err *api_describe_task_queue(ask *k);
 /* activity.c */
 err *api_activity_complete(ask *k);
 err *api_activity_fail(ask *k);
@@ -120,6 +119,10 @@ err *api_activity_complete_by_id(ask *k);
 err *api_activity_fail_by_id(ask *k);
 err *api_activity_cancel_by_id(ask *k);
 err *api_activity_heartbeat_by_id(ask *k);
+/* queue.c */
+err *api_describe_task_queue(ask *k);
+err *api_list_partitions(ask *k);
+err *api_update_queue_config(ask *k);
 /* activity_control.c */
 err *api_activity_pause(ask *k);
 err *api_activity_unpause(ask *k);

@@ -65,8 +65,8 @@ const api_row api_workflow_rows[] = {
     {"DescribeWorker", RPC_NAMESPACE_READ, NULL, 0},
     /* Task queues */
     {"DescribeTaskQueue", RPC_NAMESPACE_READ, api_describe_task_queue, 0},
-    {"ListTaskQueuePartitions", RPC_NAMESPACE_READ, NULL, 0},
-    {"UpdateTaskQueueConfig", RPC_NAMESPACE_ADMIN, NULL, 0},
+    {"ListTaskQueuePartitions", RPC_NAMESPACE_READ, api_list_partitions, 0},
+    {"UpdateTaskQueueConfig", RPC_NAMESPACE_ADMIN, api_update_queue_config, 0},
     /* Activities of workflows */
     {"UpdateActivityOptions", RPC_NAMESPACE_WRITE, api_activity_update_options, 0},
     {"PauseActivity", RPC_NAMESPACE_WRITE, api_activity_pause, 0},

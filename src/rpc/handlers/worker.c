@@ -99,19 +99,3 @@ err *api_shutdown_worker(ask *k) {
   shard_shutdown_worker(ask_shard(k), ask_op(k), k->request);
   return NULL;
 }
-
-err *api_describe_task_queue(ask *k) {
-  const pb_DescribeTaskQueueRequest *q = k->request;
-  pb_DescribeTaskQueueRequest *d = pb_new(k->arena, DescribeTaskQueueRequest);
-  *d = *q;
-  TRY(check_task_queue(&k->check, true, &d->task_queue));
-  if (d->api_mode == PB_DESCRIBE_TASK_QUEUE_MODE_ENHANCED) {
-    return ERR(k->arena, UNIMPLEMENTED,
-               "api_mode: this server describes a task queue only in the mode UNSPECIFIED yet");
-  }
-  if (d->task_queue_type == PB_TASK_QUEUE_TYPE_UNSPECIFIED) {
-    d->task_queue_type = PB_TASK_QUEUE_TYPE_WORKFLOW;
-  }
-  shard_describe_task_queue(ask_shard(k), ask_op(k), d);
-  return NULL;
-}

@@ -130,7 +130,7 @@ def priority_after_retry(t):
     t.terminate()
 
 
-@scenario(needs=["children"])
+@scenario()
 def priority_child(t):
     """A child has the priority of its parent, field by field, unless it has its own."""
     t.start(priority={"priority_key": 2, "fairness_key": "tenant", "fairness_weight": 2.5})
@@ -151,7 +151,7 @@ def priority_child(t):
     t.history()
 
 
-@scenario(needs=["children"])
+@scenario()
 def priority_child_refused(t):
     """Priorities a child cannot have."""
     for label, value in bad_priorities().items():
