@@ -131,6 +131,7 @@ static const char *check_alive(const engine_run *run) {
 }
 
 const char *engine_check(const engine_run *run, arena *a) {
+  if (run->state.schedule) return NULL; /* whole since it was loaded or changed by its rules */
   const char *why = check_workflow_task(run, a);
   if (!why) why = check_items(run, a);
   if (!why && run->outside.n) why = check_children(run, a);

@@ -11,6 +11,7 @@
  * that was chosen for it.
  */
 #include "engine/outside.h"
+#include "engine/schedule.h"
 
 typedef pb_store_ChildItem child;
 typedef pb_StartChildWorkflowExecutionInitiatedEventAttributes initiated_attributes;
@@ -185,6 +186,7 @@ static bool child_read(const engine_run *run, const engine_item *it, arena *a, e
   }
   m->kind = MESSAGE_CLOSE_CHILD;
   m->terminates = c->initiated->parent_close_policy == PB_PARENT_CLOSE_POLICY_TERMINATE;
+  if (m->terminates) m->cause = SPAN("by parent close policy");
   return c->state == PB_CHILD_STATE_CLOSING;
 }
 
@@ -283,7 +285,8 @@ void children_close(engine_run *run) {
 
 void child_result_keep(engine_run *run, pb_HistoryEvent *close) {
   bool chain_goes_on = run->state.new_run_id.n > 0;
-  if (!run->info->started->parent_workflow_execution || chain_goes_on) return;
+  bool somebody_waits = run->info->started->parent_workflow_execution || run->info->schedule;
+  if (!somebody_waits || chain_goes_on) return;
   pb_store_ChildResultItem *r =
       item_new(run, close->event_id, PB_ITEM_KIND_CHILD_RESULT, SPAN_NONE);
   r->close = close;
@@ -293,9 +296,15 @@ void child_result_keep(engine_run *run, pb_HistoryEvent *close) {
 static bool result_read(const engine_run *run, const engine_item *it, arena *a, engine_message *m) {
   const pb_WorkflowExecutionStartedEventAttributes *s = run->info->started;
   const pb_store_ChildResultItem *r = item_msg(it);
+  const pb_WorkflowExecution *to = s->parent_workflow_execution;
   m->kind = MESSAGE_CHILD_RESULT;
-  m->to.workflow_id = arena_dup(a, s->parent_workflow_execution->workflow_id);
-  m->to.run_id = arena_dup(a, s->parent_workflow_execution->run_id);
+  if (!to) { /* see child_result_keep */
+    to = run->info->schedule;
+    m->kind = MESSAGE_SCHEDULE_RESULT;
+    m->ns = schedule_ns(run->ns);
+  }
+  m->to.workflow_id = arena_dup(a, to->workflow_id);
+  m->to.run_id = arena_dup(a, to->run_id);
   m->first_run_id = arena_dup(a, s->first_execution_run_id);
   m->parent_initiated_id = s->parent_initiated_event_id;
   m->close = PB_COPY(HistoryEvent, r->close, a);

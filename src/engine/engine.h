@@ -154,6 +154,7 @@ typedef struct engine_start_args {
   const pb_StartWorkflowExecutionRequest *request;
   const pb_SignalWithStartWorkflowExecutionRequest *signal; /* or NULL */
   const engine_parent *parent;                              /* or NULL */
+  const pb_WorkflowExecution *schedule;                     /* that starts it, or NULL */
   int64_t expected_run; /* what `current` names now; 0: nothing */
 } engine_start_args;
 

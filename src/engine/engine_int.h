@@ -284,6 +284,9 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
 
 /* --- start.c --- */
 
+/* Encodes the info and decodes it back: what is in memory is what is stored. */
+void run_keep_info(engine_run *run, arena *a, const pb_store_RunInfo *info);
+
 /* The run that follows this one (continue-as-new, retry) in the same transaction. */
 typedef struct follow_args {
   int32_t initiator;

@@ -1,8 +1,9 @@
 /* fire.c - time passes: everything due is done in one step, then one workflow task. */
-#include "engine/engine_int.h"
+#include "engine/schedule_int.h"
 
 int64_t run_due_ns(const engine_run *run) {
   const pb_store_RunState *s = &run->state;
+  if (s->schedule) return s->schedule->due_time;
   if (!run_is_open(run)) return s->delete_time;
   int64_t due = INT64_MAX;
   if (run->info->run_deadline) due = MIN(due, run->info->run_deadline);
@@ -52,6 +53,10 @@ static void fire_items(engine_run *run) {
 }
 
 void engine_fire(engine_run *run, engine_step *st) {
+  if (run->state.schedule) {
+    schedule_fire(run, st);
+    return;
+  }
   if (!run_is_open(run)) {
     if (run->state.delete_time && run->state.delete_time <= st->now_ns) run_delete(run, st);
     return;

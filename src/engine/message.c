@@ -3,8 +3,9 @@
 
 #include "engine/outside.h"
 
-static const outside_kind *const kinds[] = {&outside_child, &outside_signal, &outside_cancel,
-                                            &outside_result};
+static const outside_kind *const kinds[] = {&outside_child,           &outside_signal,
+                                            &outside_cancel,          &outside_result,
+                                            &outside_scheduled_start, &outside_schedule_stop};
 
 static const outside_kind *kind_of(int32_t item_kind) {
   for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -29,6 +30,10 @@ bool outside_is_whole(int32_t item_kind, const void *msg) {
       const pb_store_ExternalCancelItem *c = msg;
       return c->initiated && c->initiated->workflow_execution;
     }
+    case PB_ITEM_KIND_SCHEDULED_START:
+      return ((const pb_store_ScheduledStartItem *)msg)->start != NULL;
+    case PB_ITEM_KIND_SCHEDULE_STOP:
+      return ((const pb_store_ScheduleStopItem *)msg)->target != NULL;
     default:
       return ((const pb_store_ChildResultItem *)msg)->close != NULL;
   }
@@ -74,7 +79,7 @@ void engine_waiting_messages(const engine_run *run, engine_step *st) {
 bool engine_message_read(const engine_run *run, int64_t id, arena *a, engine_message *ret_message) {
   const engine_item *it = item_of(run, id);
   if (!it || !it->due_ns) return false;
-  *ret_message = (engine_message){.id = id};
+  *ret_message = (engine_message){.id = id, .ns = run->ns};
   ret_message->from.workflow_id = arena_dup(a, run->info->workflow_id);
   ret_message->from.run_id = arena_dup(a, run->info->run_id);
   return kind_of(it->kind)->read(run, it, a, ret_message);

@@ -5,7 +5,10 @@
  *   child                CLOSING                          the child that its parent has ended
  *   external signal      it is there                      the target a signal
  *   external cancel      it is there                      the target to cancel
- *   child result         it is there                      the parent how this run ended
+ *   child result         it is there                      the parent how this run ended, or the
+ *                                                         schedule that started it
+ *   scheduled start      it is there                      the workflow to start
+ *   schedule stop        it is there                      the workflow to cancel or terminate
  *
  * A step that makes such an item names it in `st->messages`; the shard delivers once the step is
  * durable, and gives the answer to engine_message_answered, which changes the item so that nothing
@@ -33,22 +36,26 @@ typedef enum engine_message_kind {
   MESSAGE_SIGNAL,
   MESSAGE_CANCEL,
   MESSAGE_CHILD_RESULT,
+  MESSAGE_SCHEDULE_RESULT, /* as CHILD_RESULT, to a schedule */
 } engine_message_kind;
 
 typedef struct engine_message {
   engine_message_kind kind;
   int64_t id;                    /* of the item */
+  int64_t ns;                    /* of the receiver */
   pb_WorkflowExecution from, to; /* to.run_id empty: the newest run */
   bool child_only;               /* SIGNAL, CANCEL: the target must be a child of the sender */
   span request_id;               /* SIGNAL, CANCEL */
   span first_run_id;             /* CLOSE_CHILD, CHILD_RESULT: of the child's chain */
 
   const pb_StartWorkflowExecutionRequest *start; /* START_CHILD */
-  const engine_parent *parent;
+  const engine_parent *parent;                   /* NULL: `schedule` starts it */
+  const pb_WorkflowExecution *schedule;          /* NULL: `parent` does */
   span child_run_id;
 
   const pb_SignalExternalWorkflowExecutionInitiatedEventAttributes *signal; /* SIGNAL */
-  span cause;                                                               /* CANCEL */
+  span cause;      /* CANCEL, CLOSE_CHILD */
+  span identity;   /* CLOSE_CHILD, of the sender that is no workflow; p == NULL: it is one */
   bool terminates; /* CLOSE_CHILD: else a request to cancel */
 
   int64_t parent_initiated_id; /* CHILD_RESULT */
@@ -78,5 +85,7 @@ void engine_message_answered(engine_run *run, engine_step *st, int64_t id, engin
 bool engine_is_child_of(const engine_run *run, const pb_WorkflowExecution *parent);
 /* The end of a child, told by the last run of its chain. */
 void engine_child_ended(engine_run *run, engine_step *st, const engine_message *m);
+/* The end of a workflow that the schedule `run` started, likewise. */
+void engine_schedule_ended(engine_run *run, engine_step *st, const engine_message *m);
 
 #endif

@@ -13,7 +13,8 @@ typedef struct outside_kind {
                    engine_answer answer);
 } outside_kind;
 
-extern const outside_kind outside_child, outside_signal, outside_cancel, outside_result;
+extern const outside_kind outside_child, outside_signal, outside_cancel, outside_result,
+    outside_scheduled_start, outside_schedule_stop;
 
 /* The item has something to tell from now on, or has not. */
 void outside_tell(engine_run *run, engine_item *it, bool tells);

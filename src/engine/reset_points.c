@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "engine/command.h"
 #include "proto/json_text.h"
+#include "proto/pb_payload.h"
 
 enum { MOST_POINTS = 20, REPORTED_FAILURES = 5 };
 
@@ -80,24 +81,10 @@ static void add_text(texts *t, const char *prefix, span text, arena *a) {
   buf_release(&quoted);
 }
 
-static pb_Payload_MetadataEntry *metadata(arena *a, span key, span value) {
-  pb_Payload_MetadataEntry *e = pb_new(a, Payload_MetadataEntry);
-  e->key = key;
-  e->value = value;
-  return e;
-}
-
 static void add_attribute(pb_SearchAttributes *all, const char *name, const texts *t, arena *a) {
   if (!t->json) return;
-  pb_SearchAttributes_IndexedFieldsEntry *e = pb_new(a, SearchAttributes_IndexedFieldsEntry);
-  e->key = span_cstr(name);
-  e->value = pb_new(a, Payload);
-  e->value->metadata.v = arena_array(a, pb_Payload_MetadataEntry *, 2);
-  e->value->metadata.v[0] = metadata(a, SPAN("encoding"), SPAN("json/plain"));
-  e->value->metadata.v[1] = metadata(a, SPAN("type"), SPAN("KeywordList"));
-  e->value->metadata.n = 2;
-  e->value->data = arena_spanf(a, "%s]", t->json);
-  all->indexed_fields.v[all->indexed_fields.n++] = e;
+  all->indexed_fields.v[all->indexed_fields.n++] =
+      pb_attribute_new(a, name, "KeywordList", arena_spanf(a, "%s]", t->json));
 }
 
 static void add_known(pb_SearchAttributes *all, const pb_SearchAttributes *some) {

@@ -36,8 +36,7 @@ static pb_WorkflowExecutionStartedEventAttributes *kept_attributes(
   return kept;
 }
 
-/* Encodes the info and decodes it back: what is in memory is what is stored. */
-static void keep_info(engine_run *run, arena *a, const pb_store_RunInfo *info) {
+void run_keep_info(engine_run *run, arena *a, const pb_store_RunInfo *info) {
   run->info_blob = bytes_copy(PB_ENCODE(store_RunInfo, info, a));
   arena_init_sized(&run->info_arena, run->info_blob->n + 1024);
   err *e = PB_DECODE(store_RunInfo, bytes_span(run->info_blob), &run->info_arena, &run->info);
@@ -58,6 +57,7 @@ typedef struct first_event {
   pb_WorkflowExecutionStartedEventAttributes *attrs;
   span request_id;
   int64_t run_timeout_ns, task_timeout_ns, execution_deadline_ns, backoff_ns, first_start_ns;
+  const pb_WorkflowExecution *schedule;
 } first_event;
 
 /* Info, state and event 1 of a run that has just been made. */
@@ -76,10 +76,11 @@ static void begin_run(engine_run *run, span ns_name, const first_event *f, span 
       .user_metadata = f->event->user_metadata,
       .task_timeout = f->task_timeout_ns,
       .namespace_name = ns_name,
+      .schedule = (pb_WorkflowExecution *)(uintptr_t)f->schedule,
   };
   info.run_deadline = earlier_ns(f->run_timeout_ns ? info.execution_time + f->run_timeout_ns : 0,
                                  f->execution_deadline_ns);
-  keep_info(run, run->tx.arena, &info);
+  run_keep_info(run, run->tx.arena, &info);
   run->state.status = PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   run->state.memo = f->attrs->memo;
   tx_append(run, f->event);
@@ -110,6 +111,7 @@ static void copy_request(arena *a, const engine_start_args *args, first_event *f
   if (r->cron_schedule.n) s->initiator = PB_CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE;
   s->first_workflow_task_backoff = pb_duration_new(a, f->backoff_ns);
   s->memo = r->memo;
+  s->search_attributes = r->search_attributes;
   s->header = r->header;
   s->workflow_id = r->workflow_id;
   s->priority = r->priority;
@@ -160,7 +162,8 @@ engine_run *engine_start(engine_step *st, const engine_start_args *args) {
                    .request_id = r->request_id,
                    .run_timeout_ns = pb_duration_ns(r->workflow_run_timeout),
                    .task_timeout_ns = pb_duration_ns(r->workflow_task_timeout),
-                   .backoff_ns = first_backoff_ns(st, r)};
+                   .backoff_ns = first_backoff_ns(st, r),
+                   .schedule = args->schedule};
   int64_t execution_timeout = pb_duration_ns(r->workflow_execution_timeout);
   if (execution_timeout) {
     int64_t deadline = run->tx.now_ns + execution_timeout;
@@ -237,7 +240,8 @@ void start_follower(engine_run *run, const follow_args *args) {
                    .task_timeout_ns = args->task_timeout_ns,
                    .execution_deadline_ns = run->info->execution_deadline,
                    .backoff_ns = args->backoff_ns,
-                   .first_start_ns = run->info->first_run_start_time};
+                   .first_start_ns = run->info->first_run_start_time,
+                   .schedule = run->info->schedule};
   copy_chain(a, run, args, &f);
   begin_run(next, run->info->namespace_name, &f, run->info->workflow_id, args->run_id);
   first_task(next, f.backoff_ns);

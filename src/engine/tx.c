@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "engine/schedule_int.h"
 #include "engine/update.h"
 
 const pb_desc *item_desc(int32_t kind) {
@@ -24,6 +25,10 @@ const pb_desc *item_desc(int32_t kind) {
       return &pb_store_ChildResultItem_desc;
     case PB_ITEM_KIND_UPDATE:
       return &pb_store_UpdateItem_desc;
+    case PB_ITEM_KIND_SCHEDULED_START:
+      return &pb_store_ScheduledStartItem_desc;
+    case PB_ITEM_KIND_SCHEDULE_STOP:
+      return &pb_store_ScheduleStopItem_desc;
     default:
       return NULL;
   }
@@ -495,6 +500,9 @@ err *engine_load(const store_row *row, const store_row *items, size_t n_items, a
     count_details(run, it);
     run->memory_bytes += (int64_t)(fresh.total_bytes + it->blob->n);
     set_due_node(run, it);
+  }
+  if (!e && ((pb_store_RunState *)state)->schedule && !schedule_is_whole(state)) {
+    e = ERR(a, DATA_LOSS, "a stored schedule lacks its state");
   }
   if (e) {
     engine_free(run);

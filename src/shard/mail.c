@@ -146,7 +146,7 @@ static void letter_send(letter *l) {
   }
   l->under_way = true;
   l->op = (shard_op){.arena = &l->arena,
-                     .ns = run->ns,
+                     .ns = l->message.ns,
                      .ns_name = arena_dup(&l->arena, engine_info(run->engine)->namespace_name),
                      .deadline_ns = INT64_MAX,
                      .done = answered};

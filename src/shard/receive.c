@@ -28,9 +28,9 @@ static void act_cancel(shard *s, call *c, shard_run *run) {
   const engine_message *m = c->request;
   engine_step *st = call_step(c, run);
   engine_cancel_args args = {.cause = m->cause,
-                             .identity = server_identity,
+                             .identity = m->identity.p ? m->identity : server_identity,
                              .request_id = m->request_id,
-                             .sender = &m->from,
+                             .sender = m->identity.p ? NULL : &m->from,
                              .sender_initiated_id = m->kind == MESSAGE_CANCEL ? m->id : 0};
   (void)s;
   err *e = check_child(c, run);
@@ -52,8 +52,8 @@ static void act_close(shard *s, call *c, shard_run *run) {
     return;
   }
   engine_step *st = call_step(c, run);
-  engine_terminate_args args = {.reason = SPAN("by parent close policy"),
-                                .identity = server_identity};
+  engine_terminate_args args = {.reason = m->cause,
+                                .identity = m->identity.p ? m->identity : server_identity};
   call_finish(c, run, engine_terminate(run->engine, st, &args), NULL);
 }
 
@@ -63,11 +63,18 @@ static void act_result(shard *s, call *c, shard_run *run) {
   call_finish(c, run, NULL, NULL);
 }
 
+static void act_schedule_result(shard *s, call *c, shard_run *run) {
+  (void)s;
+  engine_schedule_ended(run->engine, call_step(c, run), c->request);
+  call_finish(c, run, NULL, NULL);
+}
+
 void receive(shard *s, shard_op *op, const engine_message *m, bool again) {
   static call_fn *const acts[] = {[MESSAGE_CLOSE_CHILD] = act_close,
                                   [MESSAGE_SIGNAL] = act_signal,
                                   [MESSAGE_CANCEL] = act_cancel,
-                                  [MESSAGE_CHILD_RESULT] = act_result};
+                                  [MESSAGE_CHILD_RESULT] = act_result,
+                                  [MESSAGE_SCHEDULE_RESULT] = act_schedule_result};
   if (m->kind == MESSAGE_START_CHILD) {
     start_child(s, op, m, again);
     return;

@@ -179,6 +179,17 @@ void shard_describe_task_queue(shard *s, shard_op *op, const pb_DescribeTaskQueu
  * it goes to another poller. Harmless when the op is past waiting. */
 void shard_op_gone(shard *s, shard_op *op);
 
+/* --- schedules: as above; `start` is what their actions start, see engine/schedule.h --- */
+
+void shard_create_schedule(shard *s, shard_op *op, const pb_CreateScheduleRequest *r,
+                           const pb_StartWorkflowExecutionRequest *start);
+void shard_update_schedule(shard *s, shard_op *op, const pb_UpdateScheduleRequest *r,
+                           const pb_StartWorkflowExecutionRequest *start);
+void shard_patch_schedule(shard *s, shard_op *op, const pb_PatchScheduleRequest *r);
+void shard_delete_schedule(shard *s, shard_op *op, const pb_DeleteScheduleRequest *r);
+void shard_describe_schedule(shard *s, shard_op *op, const pb_DescribeScheduleRequest *r);
+void shard_matching_times(shard *s, shard_op *op, const pb_ListScheduleMatchingTimesRequest *r);
+
 /* --- perdure.api.v1 --- */
 
 typedef struct shard_attempts_query {

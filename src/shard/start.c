@@ -295,6 +295,7 @@ static void begin(start *st, shard_run *before, bool replace) {
   if (st->child) {
     args.run_id = st->child->child_run_id;
     args.parent = st->child->parent;
+    args.schedule = st->child->schedule;
     ASSERT(run_id_parse(args.run_id, &args.run));
   } else {
     s->host.new_run(s, op->arena, &args.run, &args.run_id);

@@ -102,6 +102,13 @@ err *api_reset_sticky(ask *k);
 err *api_update(ask *k);
 err *api_poll_update(ask *k);
 err *api_multi_operation(ask *k);
+/* schedule.c */
+err *api_create_schedule(ask *k);
+err *api_update_schedule(ask *k);
+err *api_patch_schedule(ask *k);
+err *api_delete_schedule(ask *k);
+err *api_describe_schedule(ask *k);
+err *api_matching_times(ask *k);
 /* worker.c */
 err *api_poll_workflow(ask *k);
 err *api_poll_activity(ask *k);

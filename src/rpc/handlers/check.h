@@ -66,6 +66,9 @@ MUST_USE err *check_worker_version(const checker *k, bool use_versioning, span b
                                    const pb_WorkerDeploymentOptions *options,
                                    const pb_TaskQueue *queue);
 
+MUST_USE err *check_workflow_type(const checker *k, const pb_WorkflowType *type);
+MUST_USE err *check_timeouts(const checker *k, pb_StartWorkflowExecutionRequest *s);
+
 /* --- starts --- */
 
 /* A copy with every default filled in. UNIMPLEMENTED names a field that would change behaviour and
@@ -95,6 +98,16 @@ typedef struct check_multi {
 /* An error: these are not a start and an update. Otherwise each is checked on its own. */
 MUST_USE err *check_multi_operation(const checker *k, const pb_ExecuteMultiOperationRequest *r,
                                     check_multi *ret_multi);
+
+/* --- schedules: the request is the caller's own copy and is filled in --- */
+
+/* `ret_start`: what each action starts, in the form that engine_schedule_args wants. */
+MUST_USE err *check_create_schedule(const checker *k, pb_CreateScheduleRequest *r,
+                                    pb_StartWorkflowExecutionRequest **ret_start);
+/* FAILED_PRECONDITION: a memo cannot be changed. */
+MUST_USE err *check_update_schedule(const checker *k, pb_UpdateScheduleRequest *r,
+                                    pb_StartWorkflowExecutionRequest **ret_start);
+MUST_USE err *check_patch_schedule(const checker *k, pb_PatchScheduleRequest *r);
 
 /* --- what the answers of workers carry --- */
 

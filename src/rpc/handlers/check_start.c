@@ -31,7 +31,15 @@ static err *check_timeout(const checker *k, const char *name, pb_Duration **d) {
   return ERR(k->arena, INVALID_ARGUMENT, "An invalid %s is set on request. cause: %s", name, wrong);
 }
 
-static err *check_timeouts(const checker *k, pb_StartWorkflowExecutionRequest *s) {
+err *check_workflow_type(const checker *k, const pb_WorkflowType *type) {
+  if (!type || type->name.n == 0) {
+    return ERR(k->arena, INVALID_ARGUMENT, "WorkflowType is not set on request.");
+  }
+  if (type->name.n <= CHECK_ID_BYTES) return NULL;
+  return ERR(k->arena, INVALID_ARGUMENT, "WorkflowType length exceeds limit.");
+}
+
+err *check_timeouts(const checker *k, pb_StartWorkflowExecutionRequest *s) {
   TRY(check_timeout(k, "WorkflowExecutionTimeoutSeconds", &s->workflow_execution_timeout));
   TRY(check_timeout(k, "WorkflowRunTimeoutSeconds", &s->workflow_run_timeout));
   return check_timeout(k, "WorkflowTaskTimeoutSeconds", &s->workflow_task_timeout);
@@ -160,12 +168,7 @@ err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
   TRY(check_retry_policy(k, &s->retry_policy));
   TRY(check_delay(k, s));
   TRY(check_cron(k, s->cron_schedule));
-  if (!s->workflow_type || s->workflow_type->name.n == 0) {
-    return ERR(k->arena, INVALID_ARGUMENT, "WorkflowType is not set on request.");
-  }
-  if (s->workflow_type->name.n > CHECK_ID_BYTES) {
-    return ERR(k->arena, INVALID_ARGUMENT, "WorkflowType length exceeds limit.");
-  }
+  TRY(check_workflow_type(k, s->workflow_type));
   TRY(check_task_queue(k, false, &s->task_queue));
   TRY(check_timeouts(k, s));
   if (s->request_id.n == 0) s->request_id = check_new_id(k);

@@ -96,12 +96,12 @@ const api_row api_workflow_rows[] = {
     {"TerminateNexusOperationExecution", RPC_NAMESPACE_WRITE, NULL, 0},
     {"DeleteNexusOperationExecution", RPC_NAMESPACE_WRITE, NULL, 0},
     /* Schedules */
-    {"CreateSchedule", RPC_NAMESPACE_WRITE, NULL, 0},
-    {"DescribeSchedule", RPC_NAMESPACE_READ, NULL, 0},
-    {"UpdateSchedule", RPC_NAMESPACE_WRITE, NULL, 0},
-    {"PatchSchedule", RPC_NAMESPACE_WRITE, NULL, 0},
-    {"ListScheduleMatchingTimes", RPC_NAMESPACE_READ, NULL, 0},
-    {"DeleteSchedule", RPC_NAMESPACE_WRITE, NULL, 0},
+    {"CreateSchedule", RPC_NAMESPACE_WRITE, api_create_schedule, 0},
+    {"DescribeSchedule", RPC_NAMESPACE_READ, api_describe_schedule, 0},
+    {"UpdateSchedule", RPC_NAMESPACE_WRITE, api_update_schedule, 0},
+    {"PatchSchedule", RPC_NAMESPACE_WRITE, api_patch_schedule, 0},
+    {"ListScheduleMatchingTimes", RPC_NAMESPACE_READ, api_matching_times, 0},
+    {"DeleteSchedule", RPC_NAMESPACE_WRITE, api_delete_schedule, 0},
     {"ListSchedules", RPC_NAMESPACE_READ, NULL, 0},
     {"CountSchedules", RPC_NAMESPACE_READ, NULL, 0},
     /* Batches and rules */

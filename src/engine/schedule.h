@@ -1,0 +1,55 @@
+/* schedule.h - schedules as the engine keeps them: a row like a run's, without a history.
+ *
+ * A schedule has what a run has: an id that is unique in its namespace, a key, a state that changes
+ * step by step, a due time by which it is found after a restart, a place in lists. So it is stored
+ * as a run, in a namespace of its own (schedule_ns), where no workflow id can meet a schedule id,
+ * and everything that finds, loads, evicts, commits and deletes runs does the same for schedules.
+ * The rules are schedule/scheduler.h; RunState.schedule holds their state. Functions of engine.h
+ * that are not named here must not be called for a schedule; engine_fire, engine_load, engine_check
+ * and the reads by which runs are kept may.
+ */
+#ifndef PERDURE_ENGINE_SCHEDULE_H
+#define PERDURE_ENGINE_SCHEDULE_H
+
+#include "engine/engine.h"
+
+/* Key of the namespace that holds the schedules of a namespace, and back. */
+static inline int64_t schedule_ns(int64_t ns) { return -ns; }
+
+/* How the protocol's server names the run behind a schedule; errors show it. */
+#define SCHEDULE_RUN_PREFIX "temporal-sys-scheduler:"
+
+typedef struct engine_schedule_args {
+  int64_t ns; /* schedule_ns of the namespace's key */
+  span ns_name, ns_id;
+  int64_t run;
+  span run_id;
+  int64_t expected_run;                    /* as in engine_start_args */
+  const pb_CreateScheduleRequest *request; /* validated, its spec canonical */
+  /* What an action starts, with defaults filled in, but for its input, header, user metadata and
+   * id; NULL: nothing, the action is not one that could be started. */
+  const pb_StartWorkflowExecutionRequest *start;
+} engine_schedule_args;
+
+engine_run *engine_schedule_create(engine_step *st, const engine_schedule_args *args);
+bool engine_is_schedule(const engine_run *run);
+
+/* A request id that was seen already, and a conflict token of another state, change nothing; that
+ * is no error. */
+void engine_schedule_update(engine_run *run, engine_step *st, const pb_UpdateScheduleRequest *r,
+                            const pb_StartWorkflowExecutionRequest *start);
+void engine_schedule_patch(engine_run *run, engine_step *st, const pb_PatchScheduleRequest *r);
+void engine_schedule_delete(engine_run *run, engine_step *st);
+
+/* --- reads; results live in the arena and share nothing with the run --- */
+
+pb_DescribeScheduleResponse *engine_schedule_describe(const engine_run *run, zones *z, arena *a);
+/* INVALID_ARGUMENT: the spec excludes nearly everything. */
+MUST_USE err *engine_schedule_matching(const engine_run *run, zones *z,
+                                       const pb_ListScheduleMatchingTimesRequest *r, arena *a,
+                                       pb_ListScheduleMatchingTimesResponse **ret);
+/* Of what a row holds. DATA_LOSS. */
+MUST_USE err *engine_schedule_entry(span info, span state, zones *z, arena *a,
+                                    pb_ScheduleListEntry **ret_entry);
+
+#endif
