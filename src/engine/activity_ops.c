@@ -197,6 +197,7 @@ err *engine_activity_fail(engine_run *run, engine_step *st, engine_activity_ref 
   if (last_heartbeat_details.p) {
     activity *act = item_edit(run, it);
     act->heartbeat_details = last_heartbeat_details;
+    act->last_heartbeat_time = run->tx.now_ns;
   }
   note_version(run, it, version);
   attempt_end end = {.identity = identity};

@@ -61,7 +61,7 @@ static follow_args same_again(const engine_run *run) {
                        .run_timeout_ns = pb_duration_ns(s->workflow_run_timeout),
                        .task_timeout_ns = run->info->task_timeout,
                        .header = s->header,
-                       .memo = run->state.memo,
+                       .memo = s->memo,
                        .search_attributes = s->search_attributes,
                        .retry_policy = s->retry_policy,
                        .cron_schedule = s->cron_schedule};

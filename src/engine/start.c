@@ -232,7 +232,6 @@ void start_follower(engine_run *run, const follow_args *args) {
         workflow_execution_started_event_attributes, WorkflowExecutionStartedEventAttributes);
   char request_id[UUID_TEXT_BYTES];
   uuid_format(uuid_random(st->random), request_id);
-  ev->user_metadata = run->info->user_metadata;
   first_event f = {.event = ev,
                    .attrs = attrs,
                    .request_id = span_of(request_id, sizeof request_id),

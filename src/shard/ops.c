@@ -35,10 +35,18 @@ err *check_chain(arena *a, const shard_run *run, span first_run_id) {
   return not_found_error(a, "workflow execution not found");
 }
 
+/* Of a closed run it does not matter which chain it ended: nothing is left to be done to it. */
+static err *check_open_chain(arena *a, const shard_run *run, span first_run_id) {
+  engine_view v;
+  engine_look(run->engine, &v);
+  if (v.status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING) return NULL;
+  return check_chain(a, run, first_run_id);
+}
+
 static void act_cancel(shard *s, call *c, shard_run *run) {
   const pb_RequestCancelWorkflowExecutionRequest *r = c->request;
   engine_step *st = call_step(c, run);
-  err *e = check_chain(c->op->arena, run, r->first_execution_run_id);
+  err *e = check_open_chain(c->op->arena, run, r->first_execution_run_id);
   engine_cancel_args args = {.cause = r->reason,
                              .identity = r->identity,
                              .request_id = r->request_id,
@@ -58,7 +66,7 @@ void shard_request_cancel(shard *s, shard_op *op,
 static void act_terminate(shard *s, call *c, shard_run *run) {
   const pb_TerminateWorkflowExecutionRequest *r = c->request;
   engine_step *st = call_step(c, run);
-  err *e = check_chain(c->op->arena, run, r->first_execution_run_id);
+  err *e = check_open_chain(c->op->arena, run, r->first_execution_run_id);
   engine_terminate_args args = {.reason = r->reason,
                                 .details = r->details,
                                 .identity = r->identity,

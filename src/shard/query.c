@@ -31,12 +31,15 @@ typedef struct query {
   bool taken; /* a worker has it */
   uint64_t id;
   int64_t deadline_ns;
+  int32_t reject_condition;
   bytes *question; /* encoded WorkflowQuery */
   const err *error;
   const void *response;
 } query;
 
 enum { QUERY_FAILS_FROM_ATTEMPT = 3, ID_TEXT = 24 };
+
+static const char closed_too_soon[] = "Workflow execution closed before WorkflowTaskStarted event";
 
 static void go_direct(shard *s, query *q);
 
@@ -238,6 +241,29 @@ void queries_reply(shard *s, shard_run *run) {
   }
 }
 
+static bool is_rejected(int32_t condition, int32_t status) {
+  if (status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) return false;
+  return condition == PB_QUERY_REJECT_CONDITION_NOT_OPEN ||
+         (condition == PB_QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY &&
+          status != PB_WORKFLOW_EXECUTION_STATUS_COMPLETED);
+}
+
+/* The answer to a query that does not want a run in this state, or NULL. */
+static pb_QueryWorkflowResponse *rejection(int32_t condition, int32_t status, arena *a) {
+  if (!is_rejected(condition, status)) return NULL;
+  pb_QueryWorkflowResponse *response = pb_new(a, QueryWorkflowResponse);
+  response->query_rejected = pb_new(a, QueryRejected);
+  response->query_rejected->status = status;
+  return response;
+}
+
+/* The run closed before it could answer anything. */
+static void end_unanswerable(query *q, int32_t status) {
+  arena *a = q->op->arena;
+  const pb_QueryWorkflowResponse *response = rejection(q->reject_condition, status, a);
+  query_end(q, response ? NULL : not_ready(a, closed_too_soon), response);
+}
+
 void queries_review(shard *s, shard_run *run) {
   engine_view v;
   engine_look(run->engine, &v);
@@ -257,9 +283,7 @@ void queries_review(shard *s, shard_run *run) {
     if (v.completed_wfts > 0) {
       go_direct(s, q);
     } else {
-      query_end(
-          q, not_ready(q->op->arena, "Workflow execution closed before WorkflowTaskStarted event"),
-          NULL);
+      end_unanswerable(q, v.status);
     }
     if (run->phase != RUN_READY) return;
   }
@@ -350,13 +374,6 @@ static err *buffer_full(arena *a) {
   return e;
 }
 
-static bool is_rejected(int32_t condition, int32_t status) {
-  if (status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) return false;
-  return condition == PB_QUERY_REJECT_CONDITION_NOT_OPEN ||
-         (condition == PB_QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY &&
-          status != PB_WORKFLOW_EXECUTION_STATUS_COMPLETED);
-}
-
 /* Why the query cannot be asked now, or NULL. */
 static err *check_askable(shard *s, const call *c, const shard_run *run, const engine_view *v,
                           bool direct) {
@@ -364,7 +381,7 @@ static err *check_askable(shard *s, const call *c, const shard_run *run, const e
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   if (s->draining) return draining_error(a);
   if (!open && v->completed_wfts == 0) {
-    return not_ready(a, "Workflow execution closed before WorkflowTaskStarted event");
+    return not_ready(a, closed_too_soon);
   }
   if (open && v->backoff && v->backoff_until_ns > c->op->deadline_ns) {
     return not_ready(a, "Workflow task is not scheduled yet.");
@@ -385,6 +402,7 @@ static query *query_new(shard *s, call *c, shard_run *run) {
   q->run = run;
   q->id = ++s->last_query;
   q->phase = QUERY_BUFFERED;
+  q->reject_condition = r->query_reject_condition;
   q->question = bytes_copy(PB_ENCODE(WorkflowQuery, r->query, op->arena));
   q->waiter = (waiter){.timeout = query_timeout, .gone = query_gone};
   int64_t now = now_ns(s);
@@ -406,11 +424,9 @@ static void act_query(shard *s, call *c, shard_run *run) {
   }
   engine_view v;
   engine_look(run->engine, &v);
-  if (is_rejected(r->query_reject_condition, v.status)) {
-    pb_QueryWorkflowResponse *response = pb_new(a, QueryWorkflowResponse);
-    response->query_rejected = pb_new(a, QueryRejected);
-    response->query_rejected->status = v.status;
-    call_answer(c, run, response);
+  const pb_QueryWorkflowResponse *rejected = rejection(r->query_reject_condition, v.status, a);
+  if (rejected) {
+    call_answer(c, run, rejected);
     return;
   }
   bool open = v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;

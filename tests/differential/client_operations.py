@@ -1,5 +1,6 @@
 """What a client does: starts, signals, cancels, terminations, queries, reads."""
 
+from driver.rpc import to_json
 from driver.values import payload, payloads, retry, secs
 
 from model import LONG
@@ -219,6 +220,8 @@ class Query(Operation):
         view = player.view
         if view.is_open and view.task is None and not view.ever_completed_task:
             return False  # it would wait for a task that is not planned yet
+        if player.query and not view.ever_completed_task:
+            return False  # which of two is first when the first task ends is luck in the original
         fields = {"query_reject_condition": operation["reject"]} if operation["reject"] else {}
         player.ask(label, **fields)
         return True
@@ -266,7 +269,9 @@ class ReadHistory(Operation):
         elif operation["way"] == "reverse":
             method += "Reverse"
         elif operation["way"] == "pages":
-            fields["maximum_page_size"] = 3
+            run_id = target(player, operation)["run_id"]
+            player.note(label, [to_json(e) for e in player.events(run_id, maximum_page_size=3)])
+            return True
         else:
             fields["skip_archival"] = True
         player.does(label, method, **fields)

@@ -24,6 +24,10 @@ class Rule:
         )
 
 
+CLOSED_TOO_SOON = (
+    "the original leaves a query hanging that waited for the first task of a run which closed"
+    " before it; here it gets the answer, or is rejected, as one that is asked later"
+)
 RULES = [
     Rule(
         "pending_activities.current_retry_interval",
@@ -31,6 +35,16 @@ RULES = [
         r"<about \d{1,3}\.\d\ds>",
         "after an attempt that timed out the original subtracts a time it never set",
     ),
+    *[
+        Rule(f"error.{field}", theirs, ours, CLOSED_TOO_SOON)
+        for field, theirs, ours in (
+            ("code", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION"),
+            ("message", r"\(whichever .*", r"Workflow execution closed before .*"),
+            ("details", r"\(absent\)", r".*WorkflowNotReadyFailure.*"),
+        )
+    ],
+    Rule("query.error", r".*'DEADLINE_EXCEEDED'.*", r"\(absent\)", CLOSED_TOO_SOON),
+    Rule("query.query_rejected", r"\(absent\)", r"\{'status'.*", CLOSED_TOO_SOON),
 ]
 
 

@@ -8,7 +8,7 @@ and the sequence says so with TooLate instead of noting what luck decided.
 
 import time
 
-from driver.rpc import to_json
+from driver.rpc import RpcError, to_json
 from driver.script import ScenarioFailed, Script
 from driver.values import app_failure, payloads
 
@@ -18,7 +18,7 @@ BEGINS = ("start", "start_delayed", "start_eager", "signal_with_start")
 POLL_S = 8  # a poll that gets nothing ends a second earlier
 QUERY_S = 15
 STICKY_MEMORY_S = 10  # how long the original believes in a sticky worker it has not heard of
-BUFFERED_S = 0.3  # until a query has surely reached the workflow
+BUFFERED_S = 0.5  # until a query has surely reached the workflow
 MARGIN_S = 0.1
 YOUNG_S, GROWN_S = 0.9, 1.1  # a run is surely younger, or older, than a second
 APART_S = 0.7  # what happens by itself must lie so far apart, to have one order
@@ -63,12 +63,15 @@ class Player(Script):
             play = operations_table[operation["kind"]].play
             if self._one(f"{number} {operation['kind']}", play, operation):
                 self.played.append(operation)
-        self._finish()
+        self._finish(operations_table)
 
     def _announce_sticky_worker(self):
         """A poll that ends empty, so that the server knows of a worker on the sticky queue."""
         queue = {"name": self.sticky, "kind": 2, "normal_name": self.queue}
-        self.call("PollWorkflowTaskQueue", timeout=2.1, task_queue=queue)
+        try:
+            self.call("PollWorkflowTaskQueue", timeout=4, task_queue=queue)
+        except RpcError:
+            raise TooLate("the announcing poll") from None
         self.sticky_polled = time.time()
 
     def _one(self, label, play, operation):
@@ -88,12 +91,13 @@ class Player(Script):
         self.must_end_by = float("inf")
         return True
 
-    def _finish(self):
+    def _finish(self, operations_table):
+        """A query that still waits gets its answer; then the histories are noted."""
         if self.query:
-            if self.view.is_open:
-                self.terminate("end, for the query")
-                self.look("end, for the query: then")
-            self._after_query("end")
+            answer = {"kind": "answer", "commands": []}
+            self._one("end, for the query", operations_table["answer"].play, answer)
+        if self.query:
+            self.query_was_answered()
         for number, run_id in enumerate(self.runs, 1):
             if run_id != self.view.run_id:
                 self.describe(f"run {number} at the end", run_id)

@@ -153,10 +153,12 @@ def record(options):
     with connected(original.Original, options.original) as server:
 
         def twice(sequence):
-            first = judge.play(sequence, server)
+            first = judge.play(sequence, server, is_original=True)
             shorter = judge.only_played(sequence, first)
-            first, second = judge.play(shorter, server), judge.play(shorter, server)
-            same = not judge.differences(first.steps, second.steps) and not first.problem
+            if shorter.operations != sequence.operations:
+                first = judge.play(shorter, server, is_original=True)
+            second = judge.play(shorter, server, is_original=True)
+            same = not judge.differences(first.steps, second.steps)
             return (shorter, first.steps) if same else None
 
         sequences = generated(options, options.record)

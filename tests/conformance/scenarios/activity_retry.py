@@ -349,3 +349,13 @@ def heartbeat_details_next_attempt(t):
     t.activity_done(task)
     t.step(done())
     t.history()
+
+
+@scenario()
+def retry_failure_with_heartbeat(t):
+    """Details in a failure count as a heartbeat at that time."""
+    t.start()
+    t.step(activity("a", t.queue))
+    task = t.activity_task()
+    t.activity_failed(task, app_failure(), last_heartbeat_details=payloads("last"))
+    t.describe("describe in backoff")

@@ -74,6 +74,25 @@ def continue_shows_backoff(t):
 
 
 @scenario()
+def retry_begins_with_first_memo(t):
+    """A following run has the memo of the start, without what was changed, and no user metadata."""
+    t.start(
+        memo={"fields": {"m": payload(1)}},
+        user_metadata={"summary": payload("sum"), "details": payload("more")},
+        retry_policy=retry(attempts=2),
+    )
+    changed = {"fields": {"m": payload(2), "n": payload(3)}}
+    t.step(
+        command("modify_workflow_properties", upserted_memo=changed),
+        command("fail_workflow_execution", failure=app_failure()),
+    )
+    following = _next_run(t, t.run)
+    t.describe("describe the next run")
+    t.describe("describe the first run", t.run)
+    t.history(following)
+
+
+@scenario()
 def continue_with_everything(t):
     """Every field of the command."""
     t.start(

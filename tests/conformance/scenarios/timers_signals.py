@@ -397,6 +397,19 @@ def terminate_during_transient(t):
 
 
 @scenario()
+def closed_run_of_other_chain(t):
+    """Cancel and terminate name a chain: of a closed run, it may be any."""
+    t.start()
+    t.terminate()
+    for first in (t.run, "11111111-2222-4333-8444-555555555555"):
+        t.terminate("terminate closed", first_execution_run_id=first)
+        t.cancel("cancel closed", first_execution_run_id=first)
+    t.start("start again", request_id="again")
+    t.terminate("terminate the other chain", first_execution_run_id="none")
+    t.cancel("cancel the other chain", first_execution_run_id="none")
+
+
+@scenario()
 def terminate_waiting_transient(t):
     """Termination while a second attempt waits for a worker: it stays to be seen."""
     t.start()
