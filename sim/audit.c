@@ -1,27 +1,11 @@
 /* audit.c - what the disk holds, read whole: every run against its own history, against the rules
  * of a run, and against what was acknowledged. It may be done at any step: between transactions the
  * disk is always right. */
-#include "sim.h"
+#include "audit_int.h"
 
-#include "engine/engine_int.h"
 #include "proto/pb_time.h"
 #include "shard/shard_int.h"
 #include "store/memory_disk.h"
-
-typedef struct audit_run {
-  sim *sim;
-  arena *arena;
-  store_load *load; /* of the run */
-  pb_store_RunInfo *info;
-  pb_store_RunState *state;
-  pb_HistoryEvent **events;
-  size_t n;
-  engine_run *engine;
-} audit_run;
-
-#define BROKEN(r, id, fmt, ...)                                                   \
-  sim_broken((r)->sim, id, "run %.*s of %.*s: " fmt, SPAN_ARG((r)->info->run_id), \
-             SPAN_ARG((r)->info->workflow_id), __VA_ARGS__)
 
 static void load(sim *s, store_load *l) { disk_load(s->disk, l); }
 
@@ -212,20 +196,21 @@ static void check_times(audit_run *r) {
 
 /* --- timers and activities, as history tells them --- */
 
-static const pb_HistoryEvent *event_at(const audit_run *r, int64_t id, int32_t type) {
+const pb_HistoryEvent *audit_event_at(const audit_run *r, int64_t id, int32_t type) {
   if (id < 1 || id > (int64_t)r->n || r->events[id - 1]->event_type != type) {
     BROKEN(r, "D2", "an event names %lld, which is no event of type %d", (long long)id, type);
   }
   return r->events[id - 1];
 }
 
-static void over_once(audit_run *r, uint8_t *over, int64_t id) {
-  if (over[id]++) BROKEN(r, "T2", "what event %lld began is over twice", (long long)id);
+static void over_once(audit_run *r, uint8_t *over, int64_t id, bool outside) {
+  if (!over[id]++) return;
+  BROKEN(r, outside ? "M1" : "T2", "what event %lld began is over twice", (long long)id);
 }
 
 static void check_timer_fired(audit_run *r, const pb_HistoryEvent *ev) {
   int64_t id = ev->timer_fired_event_attributes->started_event_id;
-  const pb_HistoryEvent *begun = event_at(r, id, PB_EVENT_TYPE_TIMER_STARTED);
+  const pb_HistoryEvent *begun = audit_event_at(r, id, PB_EVENT_TYPE_TIMER_STARTED);
   const pb_TimerStartedEventAttributes *at = begun->timer_started_event_attributes;
   program_plan plan =
       program_of_input(r->events[0]->workflow_execution_started_event_attributes->input);
@@ -241,7 +226,7 @@ static void check_timer_fired(audit_run *r, const pb_HistoryEvent *ev) {
 static void check_activity_started(audit_run *r, const pb_HistoryEvent *ev) {
   const pb_ActivityTaskStartedEventAttributes *at = ev->activity_task_started_event_attributes;
   const pb_HistoryEvent *begun =
-      event_at(r, at->scheduled_event_id, PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED);
+      audit_event_at(r, at->scheduled_event_id, PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED);
   const pb_ActivityTaskScheduledEventAttributes *sched =
       begun->activity_task_scheduled_event_attributes;
   pb_RetryPolicy policy;
@@ -256,9 +241,9 @@ static void check_activity_started(audit_run *r, const pb_HistoryEvent *ev) {
 static void check_activity_failed(audit_run *r, const pb_HistoryEvent *ev) {
   const pb_ActivityTaskFailedEventAttributes *at = ev->activity_task_failed_event_attributes;
   const pb_HistoryEvent *begun =
-      event_at(r, at->scheduled_event_id, PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED);
+      audit_event_at(r, at->scheduled_event_id, PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED);
   const pb_HistoryEvent *started =
-      event_at(r, at->started_event_id, PB_EVENT_TYPE_ACTIVITY_TASK_STARTED);
+      audit_event_at(r, at->started_event_id, PB_EVENT_TYPE_ACTIVITY_TASK_STARTED);
   span name = model_key(r->arena, r->info->run_id,
                         begun->activity_task_scheduled_event_attributes->activity_id);
   const record *said =
@@ -293,11 +278,11 @@ static int64_t ended_by(const pb_HistoryEvent *ev) {
     case PB_EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
       return ev->workflow_task_timed_out_event_attributes->scheduled_event_id;
     default:
-      return 0;
+      return program_answered(ev);
   }
 }
 
-static void see(audit_run *r, record *rec) {
+void audit_see(audit_run *r, record *rec) {
   if (!rec) return;
   if (rec->seen_at != r->sim->n_audits) rec->seen = 0;
   rec->seen_at = r->sim->n_audits;
@@ -312,7 +297,7 @@ static void see_signal(audit_run *r, const pb_HistoryEvent *ev) {
     BROKEN(r, "I1", "signal %.*s is there twice", SPAN_ARG(name));
   }
   rec->number = r->load->run;
-  see(r, rec);
+  audit_see(r, rec);
 }
 
 static bool is_close_event(int32_t type) {
@@ -334,7 +319,7 @@ static void check_history(audit_run *r) {
     if (cancels > 1) BROKEN(r, "I1", "its cancellation was requested %d times", cancels);
     int64_t ended = ended_by(ev);
     if (ended < 0 || ended > (int64_t)i) BROKEN(r, "D2", "event %zu ends what is not there", i + 1);
-    if (ended) over_once(r, over, ended);
+    if (ended) over_once(r, over, ended, program_answered(ev) != 0);
     if (ev->event_type == PB_EVENT_TYPE_TIMER_FIRED) check_timer_fired(r, ev);
     if (ev->event_type == PB_EVENT_TYPE_ACTIVITY_TASK_STARTED) check_activity_started(r, ev);
     if (ev->event_type == PB_EVENT_TYPE_ACTIVITY_TASK_FAILED) check_activity_failed(r, ev);
@@ -410,11 +395,21 @@ static void check_items(audit_run *r) {
       BROKEN(r, "D3", "buffered event %lld does not decode", (long long)row->id);
     }
     see_signal(r, item->event);
+    audit_sent_signal(r, item->event);
+  }
+}
+
+/* What is to be told to other runs, by closed runs too. */
+static void check_messages(audit_run *r) {
+  for (size_t i = 0; i < r->load->n_rows; i++) {
+    const store_row *row = &r->load->rows[i];
+    if (item_tells(row->item_kind) && row->due_ns) check_due(r, row->due_ns, "a message");
   }
 }
 
 static void check_alive(audit_run *r) {
   const store_row *row = &r->load->row;
+  check_messages(r);
   if (r->state->status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING) return;
   check_items(r);
   if (r->state->wft_started_id) {
@@ -436,6 +431,7 @@ static void check_told(audit_run *r) {
     if (type == PB_EVENT_TYPE_WORKFLOW_TASK_COMPLETED) return;
     bool tells = type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED ||
                  type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED ||
+                 type == PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED ||
                  (ended_by(r->events[i]) && type != PB_EVENT_TYPE_TIMER_CANCELED &&
                   type != PB_EVENT_TYPE_WORKFLOW_TASK_FAILED &&
                   type != PB_EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT);
@@ -452,7 +448,7 @@ static void check_pending(audit_run *r) {
   for (size_t i = 0; i < r->load->n_rows; i++) {
     int32_t kind = r->load->rows[i].item_kind;
     pb_store_BufferedItem *item;
-    items += kind == PB_ITEM_KIND_ACTIVITY || kind == PB_ITEM_KIND_TIMER;
+    items += kind == PB_ITEM_KIND_ACTIVITY || kind == PB_ITEM_KIND_TIMER || item_tells(kind);
     if (kind == PB_ITEM_KIND_BUFFERED &&
         !PB_DECODE(store_BufferedItem, bytes_span(r->load->rows[i].blob), r->arena, &item)) {
       over[ended_by(item->event)] = 1;
@@ -460,8 +456,11 @@ static void check_pending(audit_run *r) {
   }
   for (size_t i = 0; i < r->n; i++) {
     int32_t type = r->events[i]->event_type;
-    bool begins =
-        type == PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED || type == PB_EVENT_TYPE_TIMER_STARTED;
+    bool begins = type == PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED ||
+                  type == PB_EVENT_TYPE_TIMER_STARTED ||
+                  type == PB_EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED ||
+                  type == PB_EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED ||
+                  type == PB_EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED;
     begun += begins && !over[i + 1];
   }
   if (begun != items) {
@@ -477,7 +476,7 @@ static void check_attempt(audit_run *r, const store_load *l, const store_row *ro
     BROKEN(r, "E1", "attempt %d does not decode", row->attempt);
   }
   if (row->id > (int64_t)r->n) BROKEN(r, "E1", "an attempt of event %lld", (long long)row->id);
-  const pb_HistoryEvent *begun = event_at(r, row->id, PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED);
+  const pb_HistoryEvent *begun = audit_event_at(r, row->id, PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED);
   span name = model_key(r->arena, r->info->run_id,
                         begun->activity_task_scheduled_event_attributes->activity_id);
   record *said = model_find(r->sim, REC_ATTEMPT,
@@ -489,7 +488,7 @@ static void check_attempt(audit_run *r, const store_load *l, const store_row *ro
     at->failure = other->failure;
   }
   if (!said || !said->acknowledged) return;
-  see(r, said);
+  audit_see(r, said);
   if (!at->failure || !span_eq(PB_ENCODE(Failure, at->failure, r->arena), bytes_span(said->text))) {
     BROKEN(r, "E1", "the ledger's failure of %.*s is not what the worker said",
            SPAN_ARG(said->key));
@@ -514,25 +513,34 @@ static void check_current(audit_run *r) {
   if (open && l.run != r->load->run) {
     BROKEN(r, "D4", "it is open and run %lld is the current one", (long long)l.run);
   }
-  if (l.run < r->load->run) BROKEN(r, "D4", "the current run %lld is older", (long long)l.run);
+  /* Not by their keys: that of a child is chosen before it starts. */
+  pb_store_RunInfo *newest;
+  if (PB_DECODE(store_RunInfo, bytes_span(l.row.info), r->arena, &newest)) {
+    BROKEN(r, "D3", "run %lld does not decode", (long long)l.run);
+  }
+  if (newest->start_time < r->info->start_time) {
+    BROKEN(r, "D4", "the current run %lld is older", (long long)l.run);
+  }
   load_release(&l);
 }
 
 static void see_start(audit_run *r) {
   record *run = model_make(r->sim, REC_RUN, r->info->run_id);
-  see(r, run);
+  audit_see(r, run);
   record *start =
       model_make(r->sim, REC_START, model_key(r->arena, r->info->workflow_id, r->info->request_id));
-  see(r, start);
+  audit_see(r, start);
   /* A request id holds while no other run took the place of the run that it made. */
   record *id = model_make(r->sim, REC_ID, r->info->workflow_id);
-  if (id->seen_at == r->sim->n_audits && span_eq(bytes_span(id->text), r->info->request_id)) {
+  bool of_signal = span_starts_with(r->info->request_id, SPAN(SIM_WITH_START));
+  if (!of_signal && id->seen_at == r->sim->n_audits &&
+      span_eq(bytes_span(id->text), r->info->request_id)) {
     BROKEN(r, "I1", "it and the run before it have the request id %.*s",
            SPAN_ARG(r->info->request_id));
   }
   bytes_unref(id->text);
   id->text = bytes_copy(r->info->request_id);
-  see(r, id);
+  audit_see(r, id);
   record *closed = model_find(r->sim, REC_CLOSED, r->info->run_id);
   if (closed && r->state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) {
     BROKEN(r, "D1", "it was acknowledged to be terminated and has status %d", r->state->status);
@@ -564,6 +572,7 @@ static void audit_one(sim *s, int64_t key) {
   check_alive(&r);
   check_pending(&r);
   check_told(&r);
+  audit_outside(&r);
   check_ledger(&r);
   check_current(&r);
   see_start(&r);
@@ -575,6 +584,7 @@ void audit_disk(sim *s, bool final) {
   s->n_audits++;
   s->n_runs = (uint64_t)s->disk->last_run_key;
   for (int64_t key = 1; key <= s->disk->last_run_key; key++) audit_one(s, key);
+  audit_outside_all(s);
   LIST_FOR_EACH (n, &s->model->order) {
     record *r = CONTAINER_OF(n, record, order);
     bool lasting = r->kind == REC_START || r->kind == REC_RUN || r->kind == REC_SIGNAL;

@@ -143,7 +143,7 @@ static void signal_with_start(client *c) {
       .input = program_input(plan, a),
       .workflow_task_timeout = pb_duration_new(a, 5 * NS_PER_SEC),
       .identity = SPAN("client"),
-      .request_id = new_id(c, "req"),
+      .request_id = new_id(c, SIM_WITH_START),
       .workflow_id_reuse_policy = PB_WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
       .workflow_id_conflict_policy = PB_WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
       .signal_name = new_id(c, "sig"),

@@ -1,7 +1,8 @@
 /* program.c - the workflow that the simulated workers run.
  *
  * A run has up to PROGRAM_STAGES stages of up to PROGRAM_WIDTH things to wait for: an activity, a
- * timer, or a signal with a timer as the way out. When all of a stage are over the next one begins;
+ * timer, a signal with a timer as the way out, a child, or the answer to a signal or cancel request
+ * that it sends to another workflow. When all of a stage are over the next one begins;
  * after the last one the run completes, fails or continues as new. Everything follows from the plan
  * in the input and from history: two workers always decide the same.
  */
@@ -12,7 +13,14 @@
 
 #include "proto/pb_time.h"
 
-typedef enum thing { THING_ACTIVITY, THING_TIMER, THING_SIGNAL } thing;
+typedef enum thing {
+  THING_ACTIVITY,
+  THING_TIMER,
+  THING_SIGNAL,
+  THING_CHILD,
+  THING_SEND_SIGNAL,
+  THING_SEND_CANCEL
+} thing;
 typedef enum slot_state { SLOT_NEW, SLOT_PENDING, SLOT_CANCELING, SLOT_OVER } slot_state;
 
 typedef struct slot {
@@ -23,11 +31,12 @@ typedef struct slot {
 typedef struct scan {
   program_plan plan;
   slot slots[PROGRAM_STAGES][PROGRAM_WIDTH];
+  span run_id;
   int stage; /* the newest one with anything in it, or -1 */
   int signals, cancels;
 } scan;
 
-enum { MOST_DEPTH = 3 };
+enum { MOST_DEPTH = 3, MOST_GENERATIONS = 2, KIDS = 12 };
 
 static uint64_t dice(program_plan p, int stage, int i, int what) {
   return hash_u64(p.seed * 1000003 + (uint64_t)(stage * 100 + i * 10 + what));
@@ -38,6 +47,9 @@ static int width(program_plan p, int stage) {
   return 1 + (int)(dice(p, stage, 9, 0) % PROGRAM_WIDTH);
 }
 static thing thing_at(program_plan p, int stage, int i) {
+  uint64_t d = dice(p, stage, i, 7);
+  bool outside = d % 4 == 0 && p.generation < MOST_GENERATIONS;
+  if (outside) return (thing)(THING_CHILD + d / 4 % 3);
   return (thing)(dice(p, stage, i, 1) % 3);
 }
 
@@ -51,7 +63,8 @@ span text_payloads(arena *a, const char *text) {
 }
 
 span program_input(program_plan p, arena *a) {
-  return text_payloads(a, arena_printf(a, "%llu %d", (unsigned long long)p.seed, p.depth));
+  return text_payloads(
+      a, arena_printf(a, "%llu %d %d", (unsigned long long)p.seed, p.depth, p.generation));
 }
 
 program_plan program_of_input(span input) {
@@ -61,7 +74,8 @@ program_plan program_of_input(span input) {
   if (!PB_DECODE(Payloads, input, &a, &all) && all->payloads.n) {
     char *end;
     p.seed = strtoull(arena_cstr(&a, all->payloads.v[0]->data), &end, 10);
-    p.depth = (int)strtol(end, NULL, 10);
+    p.depth = (int)strtol(end, &end, 10);
+    p.generation = (int)strtol(end, NULL, 10);
   }
   arena_release(&a);
   return p;
@@ -116,6 +130,35 @@ static void set_slot(scan *sc, int64_t event_id, slot_state state) {
   if (sl) sl->state = state;
 }
 
+int64_t program_answered(const pb_HistoryEvent *ev) {
+  switch (ev->event_type) {
+#define ANSWERS(TYPE, field) \
+  case PB_EVENT_TYPE_##TYPE: \
+    return ev->field->initiated_event_id
+    ANSWERS(START_CHILD_WORKFLOW_EXECUTION_FAILED,
+            start_child_workflow_execution_failed_event_attributes);
+    ANSWERS(CHILD_WORKFLOW_EXECUTION_COMPLETED,
+            child_workflow_execution_completed_event_attributes);
+    ANSWERS(CHILD_WORKFLOW_EXECUTION_FAILED, child_workflow_execution_failed_event_attributes);
+    ANSWERS(CHILD_WORKFLOW_EXECUTION_CANCELED, child_workflow_execution_canceled_event_attributes);
+    ANSWERS(CHILD_WORKFLOW_EXECUTION_TIMED_OUT,
+            child_workflow_execution_timed_out_event_attributes);
+    ANSWERS(CHILD_WORKFLOW_EXECUTION_TERMINATED,
+            child_workflow_execution_terminated_event_attributes);
+    ANSWERS(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
+            external_workflow_execution_signaled_event_attributes);
+    ANSWERS(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+            signal_external_workflow_execution_failed_event_attributes);
+    ANSWERS(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+            external_workflow_execution_cancel_requested_event_attributes);
+    ANSWERS(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+            request_cancel_external_workflow_execution_failed_event_attributes);
+#undef ANSWERS
+    default:
+      return 0;
+  }
+}
+
 /* The event that began the thing that this event ends, or 0. */
 static int64_t ends(const pb_HistoryEvent *ev) {
   switch (ev->event_type) {
@@ -132,7 +175,7 @@ static int64_t ends(const pb_HistoryEvent *ev) {
     case PB_EVENT_TYPE_TIMER_CANCELED:
       return ev->timer_canceled_event_attributes->started_event_id;
     default:
-      return 0;
+      return program_answered(ev);
   }
 }
 
@@ -140,6 +183,20 @@ static void scan_event(scan *sc, const pb_HistoryEvent *ev) {
   switch (ev->event_type) {
     case PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
       sc->plan = program_of_input(ev->workflow_execution_started_event_attributes->input);
+      sc->run_id = ev->workflow_execution_started_event_attributes->original_execution_run_id;
+      break;
+    case PB_EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+      begin_slot(sc, ev->start_child_workflow_execution_initiated_event_attributes->control,
+                 ev->event_id);
+      break;
+    case PB_EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+      begin_slot(sc, ev->signal_external_workflow_execution_initiated_event_attributes->control,
+                 ev->event_id);
+      break;
+    case PB_EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+      begin_slot(sc,
+                 ev->request_cancel_external_workflow_execution_initiated_event_attributes->control,
+                 ev->event_id);
       break;
     case PB_EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
       begin_slot(sc, ev->activity_task_scheduled_event_attributes->activity_id, ev->event_id);
@@ -212,6 +269,63 @@ static void start_timer(maker *m, int stage, int i) {
   at->start_to_fire_timeout = pb_duration_new(m->a, program_timer_ns(m->sc->plan, at->timer_id));
 }
 
+static void start_child(maker *m, int stage, int i) {
+  program_plan p = m->sc->plan;
+  uint64_t d = dice(p, stage, i, 8);
+  program_plan plan = {.seed = d >> 8, .generation = p.generation + 1};
+  COMMAND(m, c, at, START_CHILD_WORKFLOW_EXECUTION,
+          start_child_workflow_execution_command_attributes,
+          StartChildWorkflowExecutionCommandAttributes);
+  at->workflow_id = arena_spanf(m->a, "kid-%d", (int)(d % KIDS));
+  at->workflow_type = pb_new(m->a, WorkflowType);
+  at->workflow_type->name = SPAN("Plan");
+  at->input = program_input(plan, m->a);
+  at->control = id_of_slot(stage, i, m->a);
+  at->parent_close_policy = (int32_t)(d / KIDS % 4);
+  at->workflow_id_reuse_policy = (int32_t)(d / 64 % 5);
+  if (d / 512 % 4) return;
+  at->retry_policy = pb_new(m->a, RetryPolicy);
+  at->retry_policy->maximum_attempts = 2;
+}
+
+/* A client's workflow, or somebody's child. */
+static span other_workflow(maker *m, uint64_t d) {
+  return arena_spanf(m->a, d % 2 ? "kid-%d" : "w%d", (int)(d / 2 % KIDS));
+}
+
+static void send_signal(maker *m, int stage, int i) {
+  COMMAND(m, c, at, SIGNAL_EXTERNAL_WORKFLOW_EXECUTION,
+          signal_external_workflow_execution_command_attributes,
+          SignalExternalWorkflowExecutionCommandAttributes);
+  at->execution = pb_new(m->a, WorkflowExecution);
+  at->execution->workflow_id = other_workflow(m, dice(m->sc->plan, stage, i, 8));
+  at->control = id_of_slot(stage, i, m->a);
+  at->signal_name =
+      arena_spanf(m->a, PROGRAM_SENT "%.*s %.*s", SPAN_ARG(m->sc->run_id), SPAN_ARG(at->control));
+}
+
+static bool starts_child(const maker *m, span workflow_id) {
+  for (size_t k = 0; k < m->r->commands.n; k++) {
+    const pb_Command *c = m->r->commands.v[k];
+    if (c->command_type == PB_COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION &&
+        span_eq(c->start_child_workflow_execution_command_attributes->workflow_id, workflow_id)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void send_cancel(maker *m, int stage, int i) {
+  COMMAND(m, c, at, REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION,
+          request_cancel_external_workflow_execution_command_attributes,
+          RequestCancelExternalWorkflowExecutionCommandAttributes);
+  at->workflow_id = other_workflow(m, dice(m->sc->plan, stage, i, 8));
+  /* Not allowed for a child that the same task starts. */
+  if (starts_child(m, at->workflow_id)) at->workflow_id = SPAN("nobody");
+  at->control = id_of_slot(stage, i, m->a);
+  at->child_workflow_only = dice(m->sc->plan, stage, i, 6) % 4 == 0;
+}
+
 static void record_marker(maker *m, int stage) {
   COMMAND(m, c, at, RECORD_MARKER, record_marker_command_attributes, RecordMarkerCommandAttributes);
   at->marker_name = arena_spanf(m->a, "stage-%d", stage);
@@ -221,11 +335,11 @@ static void begin_stage(maker *m, int stage) {
   program_plan p = m->sc->plan;
   if (dice(p, stage, 8, 0) % 4 == 0) record_marker(m, stage);
   for (int i = 0; i < width(p, stage); i++) {
-    if (thing_at(p, stage, i) == THING_ACTIVITY) {
-      schedule_activity(m, stage, i);
-    } else {
-      start_timer(m, stage, i);
-    }
+    static void (*const begin[])(maker * m, int stage, int i) = {
+        [THING_ACTIVITY] = schedule_activity, [THING_TIMER] = start_timer,
+        [THING_SIGNAL] = start_timer,         [THING_CHILD] = start_child,
+        [THING_SEND_SIGNAL] = send_signal,    [THING_SEND_CANCEL] = send_cancel};
+    begin[thing_at(p, stage, i)](m, stage, i);
   }
 }
 
@@ -243,7 +357,9 @@ static void fail(maker *m) {
 }
 
 static void continue_as_new(maker *m) {
-  program_plan next = {.seed = dice(m->sc->plan, 91, 0, 0) >> 1, .depth = m->sc->plan.depth + 1};
+  program_plan next = {.seed = dice(m->sc->plan, 91, 0, 0) >> 1,
+                       .depth = m->sc->plan.depth + 1,
+                       .generation = m->sc->plan.generation};
   COMMAND(m, c, at, CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
           continue_as_new_workflow_execution_command_attributes,
           ContinueAsNewWorkflowExecutionCommandAttributes);

@@ -7,6 +7,7 @@
  *   program.c                      the workflow that workers run: history -> commands
  *   model.c                        what was promised: acknowledgements, and checks of each answer
  *   audit.c                        what the disk holds, against the model and the rules of a run
+ *   audit_outside.c                what runs told each other: every message has one effect
  *   mutant.c                       broken builds on request, to prove that the checks see them
  *
  * Everything random comes from `sim.random` (actors, scheduler, faults) or from the server's env,
@@ -233,6 +234,10 @@ void *net_response(const sim_call *c, arena *a);
 
 /* --- actors --- */
 
+/* Request ids of signal-with-start begin so: they are their signals', and a repeated call may start
+ * another run when the first has ended. */
+#define SIM_WITH_START "with"
+
 void clients_start(sim *s);
 void workers_start(sim *s);
 void activity_workers_start(sim *s);
@@ -245,7 +250,7 @@ enum { PROGRAM_STAGES = 6, PROGRAM_WIDTH = 3 };
 
 typedef struct program_plan {
   uint64_t seed;
-  int depth;
+  int depth, generation; /* after so many runs of the chain; below so many parents */
 } program_plan;
 
 span program_input(program_plan p, arena *a);
@@ -253,6 +258,10 @@ program_plan program_of_input(span input);
 /* Appends the commands that follow from this history (events 1..n) to the request. */
 void program_step(pb_HistoryEvent *const *events, size_t n, span queue, arena *a,
                   pb_RespondWorkflowTaskCompletedRequest *r);
+/* Names of signals that runs send begin so; they are sent once. */
+#define PROGRAM_SENT "sent "
+/* The Initiated event of a child, signal or cancel request that this event ends, or 0. */
+int64_t program_answered(const pb_HistoryEvent *ev);
 /* What an activity or timer "stage-index" was meant to be. */
 int64_t program_timer_ns(program_plan p, span id);
 void program_retry(program_plan p, span id, pb_RetryPolicy *ret_policy, arena *a);
@@ -272,6 +281,8 @@ typedef enum record_kind {
   REC_WORKFLOW, /* workflow id; acknowledged: it has a run */
   REC_ID,       /* workflow id -> text: request id of the newest run that the audit saw */
   REC_CLOSED,   /* run id: was acknowledged to be closed */
+  REC_CHILD,    /* run id of the parent, initiated event -> text: first run id of the child */
+  REC_SENT,     /* name of a signal that a run sent */
 } record_kind;
 
 typedef struct record {

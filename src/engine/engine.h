@@ -155,7 +155,8 @@ typedef struct engine_start_args {
   const pb_SignalWithStartWorkflowExecutionRequest *signal; /* or NULL */
   const engine_parent *parent;                              /* or NULL */
   const pb_WorkflowExecution *schedule;                     /* that starts it, or NULL */
-  int64_t expected_run; /* what `current` names now; 0: nothing */
+  int64_t expected_run;     /* what `current` names now; 0: nothing */
+  const engine_run *before; /* that run; NULL: nothing */
 } engine_start_args;
 
 /* Makes a run with its first events. The run is the caller's. Cannot be refused. */

@@ -346,6 +346,9 @@ const pb_Priority *priority_inherited(const pb_Priority *own, const pb_Priority 
 
 /* --- activity.c, timer.c, signal.c --- */
 
+/* A run that takes the place of another one knows what other runs sent to that one, the newest 64
+ * messages. */
+void requests_inherit(engine_run *run, const engine_run *before);
 /* Signals a run that has just started (signal-with-start). */
 void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionRequest *r);
 

@@ -1,11 +1,32 @@
 /* signal.c - messages from outside: signals, cancel requests. */
 #include "engine/engine_int.h"
 
-static void remember_request(engine_run *run, span request_id) {
-  if (!request_id.n || item_by_name(run, PB_ITEM_KIND_SIGNAL_REQUEST, request_id)) return;
+static bool is_known(const engine_run *run, span request_id) {
+  return request_id.n && item_by_name(run, PB_ITEM_KIND_SIGNAL_REQUEST, request_id);
+}
+
+static void remember_request(engine_run *run, span request_id, bool sent_by_run) {
+  if (!request_id.n || is_known(run, request_id)) return;
   int64_t id = ITEM_FIRST_SIGNAL_REQUEST + run->state.next_signal_request++;
   pb_store_SignalRequestItem *it = item_new(run, id, PB_ITEM_KIND_SIGNAL_REQUEST, request_id);
   it->request_id = request_id;
+  it->sent_by_run = sent_by_run;
+}
+
+/* A message that is delivered again may find a later run of the id than the first time. */
+void requests_inherit(engine_run *run, const engine_run *before) {
+  enum { MOST = 64 };
+  arena *a = run->tx.arena;
+  size_t n, kept = 0;
+  engine_item **items = items_sorted(before, PB_ITEM_KIND_SIGNAL_REQUEST, a, &n);
+  for (size_t i = 0; i < n; i++) {
+    if (((const pb_store_SignalRequestItem *)item_msg(items[i]))->sent_by_run)
+      items[kept++] = items[i];
+  }
+  for (size_t i = kept > MOST ? kept - MOST : 0; i < kept; i++) {
+    const pb_store_SignalRequestItem *it = item_msg(items[i]);
+    remember_request(run, arena_dup(a, it->request_id), true);
+  }
 }
 
 static pb_HistoryEvent *signaled_event(engine_run *run, const engine_signal_args *args) {
@@ -32,16 +53,14 @@ void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionReq
                              .header = r->header,
                              .links = (const pb_Link *const *)r->links.v,
                              .n_links = r->links.n};
-  remember_request(run, r->request_id);
+  remember_request(run, r->request_id, false);
   pb_HistoryEvent *ev = signaled_event(run, &args);
   tx_append(run, ev);
   attach_note_written(run, ev);
 }
 
 err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args) {
-  if (args->request_id.n && item_by_name(run, PB_ITEM_KIND_SIGNAL_REQUEST, args->request_id)) {
-    return NULL;
-  }
+  if (is_known(run, args->request_id)) return NULL;
   if (!run_is_open(run)) return run_closed_error(st->arena);
   if (run->state.close_attempted && run->state.wft_started_id) return run_closing_error(st->arena);
   if (run->state.signal_count >= st->host->limits->signals) {
@@ -50,7 +69,7 @@ err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *a
   st->lazy = false;
   tx_begin(run, st);
   wft_settle(run);
-  remember_request(run, args->request_id);
+  remember_request(run, args->request_id, args->sender != NULL);
   tx_buffer(run, signaled_event(run, args));
   tx_settle_buffer(run);
   wft_schedule(run, args->despite_backoff);
@@ -62,6 +81,7 @@ err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *a
 err *engine_request_cancel(engine_run *run, engine_step *st, const engine_cancel_args *args) {
   /* Cancelling is idempotent, and what has ended needs no cancelling. */
   if (!run_is_open(run) || run->state.cancel_requested) return NULL;
+  if (args->sender && is_known(run, args->request_id)) return NULL;
   st->lazy = false;
   tx_begin(run, st);
   wft_settle(run);
@@ -75,6 +95,7 @@ err *engine_request_cancel(engine_run *run, engine_step *st, const engine_cancel
   attrs->external_initiated_event_id = args->sender_initiated_id;
   ev->links.v = (pb_Link **)(uintptr_t)args->links;
   ev->links.n = args->n_links;
+  if (args->sender) remember_request(run, args->request_id, true);
   run->state.cancel_requested = true;
   run->state.cancel_request_id = args->request_id;
   tx_buffer(run, ev);

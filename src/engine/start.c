@@ -173,6 +173,7 @@ engine_run *engine_start(engine_step *st, const engine_start_args *args) {
   copy_request(st->arena, args, &f);
   if (args->parent) copy_parent(st->arena, args->parent, attrs);
   begin_run(run, args->ns_name, &f, r->workflow_id, args->run_id);
+  if (args->before) requests_inherit(run, args->before);
   if (args->signal) signal_append(run, args->signal);
   first_task(run, f.backoff_ns);
   tx_finish(run);
@@ -243,6 +244,7 @@ void start_follower(engine_run *run, const follow_args *args) {
                    .schedule = run->info->schedule};
   copy_chain(a, run, args, &f);
   begin_run(next, run->info->namespace_name, &f, run->info->workflow_id, args->run_id);
+  requests_inherit(next, run);
   first_task(next, f.backoff_ns);
   tx_finish(next);
   st->follower = next;

@@ -16,7 +16,7 @@ void host_promise_run(void *ctx, arena *a, span *ret_run_id) {
 bool promise_is_unwritten(const shard *s) { return s->promised_key > s->reserved_key; }
 
 store_row promise_row(shard *s, step *t) {
-  enum { BLOCK = 65536 };
+  enum { BLOCK = 64 }; /* a row for so many children; what a crash skips is no loss */
   pb_store_PromisedRunKeys record = {.until = s->promised_key + BLOCK};
   t->reserves_key = record.until;
   return (store_row){.kind = ROW_NAMED_PUT,

@@ -291,7 +291,8 @@ static void begin(start *st, shard_run *before, bool replace) {
                             .ns_name = op->ns_name,
                             .request = st->request,
                             .signal = st->signal,
-                            .expected_run = before ? before->key : 0};
+                            .expected_run = before ? before->key : 0,
+                            .before = before ? before->engine : NULL};
   if (st->child) {
     args.run_id = st->child->child_run_id;
     args.parent = st->child->parent;
