@@ -302,6 +302,47 @@ static void test_a_start_is_known_after_its_id_was_used_again(void **state) {
   arena_release(&a);
 }
 
+static ask *continue_as_new(world *w, span token) {
+  pb_ContinueAsNewWorkflowExecutionCommandAttributes attrs = {0};
+  pb_Command c = {
+      .command_type = PB_COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
+      .which_attributes = PB_Command_continue_as_new_workflow_execution_command_attributes_FIELD};
+  c.continue_as_new_workflow_execution_command_attributes = &attrs;
+  pb_Command *all[] = {&c};
+  return complete_commands(w, token, all, 1, NULL);
+}
+
+/* The target has continued as new, or was started anew, between two deliveries. */
+static void test_a_message_is_known_to_the_runs_that_follow(void **state) {
+  world *w = *state;
+  pb_SignalExternalWorkflowExecutionInitiatedEventAttributes attrs = {.signal_name = SPAN("s")};
+  engine_message m = {.kind = MESSAGE_SIGNAL,
+                      .id = 5,
+                      .from = {.workflow_id = SPAN("parent"), .run_id = SPAN("r")},
+                      .to = {.workflow_id = SPAN("other")},
+                      .request_id = SPAN("5f0e7a10-1111-4222-8333-444455556666"),
+                      .signal = &attrs};
+  answer_free(w, start_workflow(w, "other"));
+  deliver(w, &m, ERR_OK);
+  assert_int_equal(history_of(w, "other").signaled, 1);
+  ask *p = poll_workflow(w, "q");
+  pb_PollWorkflowTaskQueueResponse *task = answer(w, p);
+  answer_free(w, continue_as_new(w, task->task_token));
+  ask_free(p);
+  deliver(w, &m, ERR_OK);
+  assert_int_equal(history_of(w, "other").signaled, 0);
+  world_pass(w, 2 * NS_PER_SEC);
+  finish_workflow(w);
+  answer_free(w, start_workflow_with(w, "other", &(start_options){.request_id = "again"}));
+  deliver(w, &m, ERR_OK);
+  world_restart(w);
+  deliver(w, &m, ERR_OK);
+  assert_int_equal(history_of(w, "other").signaled, 0);
+  m.request_id = SPAN("5f0e7a10-1111-4222-8333-444455556667");
+  deliver(w, &m, ERR_OK);
+  assert_int_equal(history_of(w, "other").signaled, 1);
+}
+
 static void test_nobody_hears_of_the_end_of_an_unknown_child(void **state) {
   world *w = *state;
   start_all(w);
@@ -328,6 +369,8 @@ int main(void) {
       cmocka_unit_test(test_commits_that_fail),
       cmocka_unit_test(test_messages_that_come_twice),
       cmocka_unit_test_setup_teardown(test_a_start_is_known_after_its_id_was_used_again, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_a_message_is_known_to_the_runs_that_follow, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_nobody_hears_of_the_end_of_an_unknown_child, setup,
                                       teardown),
