@@ -44,5 +44,6 @@ void shard_shutdown_worker(shard *s, shard_op *op, const pb_ShutdownWorkerReques
   polls_end(s, r->worker_instance_key, q);
   idle_polls_end(s, r->worker_instance_key);
   if (q) empty_sticky(s, q);
+  if (r->worker_heartbeat) worker_heard(s, op->ns, r->worker_heartbeat);
   op->done(op, NULL, pb_new(op->arena, ShutdownWorkerResponse));
 }

@@ -186,6 +186,7 @@ shard *shard_new(env *e, store *st, const shard_config *config,
   run_cache_init(s);
   names_init(s);
   left_init(s);
+  workers_init(s);
   timers_init(s);
   mail_init(s);
   list *lists[] = {&s->staged, &s->in_flight, &s->gates,      &s->lazy, &s->waiters,
@@ -245,6 +246,7 @@ void shard_free(shard *s) {
   matching_release(&s->matching);
   names_release(s);
   left_release(s);
+  workers_release(s);
   timers_release(s);
   hmap_release(&s->queries_by_id);
   token_keys_release(&s->tokens);

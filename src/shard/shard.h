@@ -171,6 +171,11 @@ void shard_activity_update_options(shard *s, shard_op *op,
                                    const pb_UpdateActivityOptionsRequest *r);
 /* Ends the worker's polls with an empty answer at once; forgets its sticky queue. */
 void shard_shutdown_worker(shard *s, shard_op *op, const pb_ShutdownWorkerRequest *r);
+/* What workers say of themselves; kept in memory. */
+void shard_worker_heartbeat(shard *s, shard_op *op, const pb_RecordWorkerHeartbeatRequest *r);
+void shard_list_workers(shard *s, shard_op *op, const pb_ListWorkersRequest *r);
+void shard_count_workers(shard *s, shard_op *op, const pb_CountWorkersRequest *r);
+void shard_describe_worker(shard *s, shard_op *op, const pb_DescribeWorkerRequest *r);
 /* A workflow or activity queue. Durable when done. */
 void shard_update_queue_config(shard *s, shard_op *op, const pb_UpdateTaskQueueConfigRequest *r);
 void shard_describe_task_queue(shard *s, shard_op *op, const pb_DescribeTaskQueueRequest *r);

@@ -215,7 +215,9 @@ struct shard {
   list again;   /* polls that look for another task */
   list left;    /* workers that have left, oldest first */
   hmap left_by_key;
-  list starved; /* queues whose page could not be read: starved_queue */
+  hmap workers;
+  list workers_by_age; /* the one not heard of for longest first */
+  list starved;        /* queues whose page could not be read: starved_queue */
   hmap queries_by_id;
   uint64_t last_query;
   list page_loads; /* page_load, waiting for lazy steps to be durable */
@@ -408,6 +410,12 @@ bool promise_is_unwritten(const shard *s);
 store_row promise_row(shard *s, step *t);
 void promise_durable(shard *s, const step *t);
 MUST_USE err *promise_load(shard *s, const store_row *rows, size_t n, arena *a);
+
+/* --- workers.c --- */
+
+void workers_init(shard *s);
+void workers_release(shard *s);
+void worker_heard(shard *s, int64_t ns, const pb_WorkerHeartbeat *beat);
 
 /* --- queue_config.c --- */
 

@@ -17,6 +17,7 @@ typedef enum token_kind {
   TOKEN_QUERY_TASK = 3,
   TOKEN_HISTORY_PAGE = 4,
   TOKEN_LIST_PAGE = 5,
+  TOKEN_WORKER_PAGE = 6,
 } token_kind;
 
 #define TOKEN_KEY_AGE_NS (90 * 24 * 3600 * NS_PER_SEC)

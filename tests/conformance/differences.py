@@ -62,7 +62,11 @@ KNOWN_TAKER = (
     " makes it write the task; here the event says it"
 )
 NOT_BUILT = "said only of what is built: a client may rely on it"
-CAPABILITIES = {"eager_workflow_start": True}
+CAPABILITIES = {
+    "eager_workflow_start": True,
+    "poller_autoscaling": True,
+    "worker_heartbeats": True,
+}
 FINAL_FAILURE = SameAs(("history", 6, "activity_task_failed_event_attributes", "failure"))
 
 NEW_EXPIRY = (
@@ -90,6 +94,15 @@ UNLIMITED_DESCRIPTIONS = {
 }
 
 DIFFERENCES = [
+    *[
+        Difference(
+            "worker_heartbeats_of_a_process",
+            (f"{verb} by no query language", "error", "message"),
+            "malformed query: syntax error at position 9 near 'this'",
+            "counted in what the client wrote; the original counts a text put before it too",
+        )
+        for verb in ("count", "list")
+    ],
     *[
         Difference(scenario, (*events, 6, *STARTED_BY), "worker", KNOWN_TAKER)
         for scenario, *events in (

@@ -126,6 +126,13 @@ err *api_activity_complete_by_id(ask *k);
 err *api_activity_fail_by_id(ask *k);
 err *api_activity_cancel_by_id(ask *k);
 err *api_activity_heartbeat_by_id(ask *k);
+/* workers.c */
+err *api_worker_heartbeat(ask *k);
+err *api_list_workers(ask *k);
+err *api_count_workers(ask *k);
+err *api_describe_worker(ask *k);
+err *api_fetch_worker_config(ask *k);
+err *api_update_worker_config(ask *k);
 /* queue.c */
 err *api_describe_task_queue(ask *k);
 err *api_list_partitions(ask *k);
