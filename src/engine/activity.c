@@ -63,6 +63,16 @@ void activity_offer(engine_run *run, engine_item *it) {
   activity_ready_task(run, it, run->tx.st);
 }
 
+engine_item *activity_add(engine_run *run, pb_HistoryEvent *ev) {
+  pb_ActivityTaskScheduledEventAttributes *s = ev->activity_task_scheduled_event_attributes;
+  activity *act = item_new(run, ev->event_id, PB_ITEM_KIND_ACTIVITY, s->activity_id);
+  act->scheduled = s;
+  act->state = PB_ACTIVITY_STATE_SCHEDULED;
+  act->attempt = 1;
+  act->first_scheduled_time = act->scheduled_time = run->tx.now_ns;
+  return item_by_id(run, ev->event_id, PB_ITEM_KIND_ACTIVITY);
+}
+
 /* --- the end --- */
 
 static void append_started(engine_run *run, const engine_item *it) {

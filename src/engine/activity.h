@@ -22,6 +22,8 @@ int64_t activity_due_ns(const activity *act);
 const pb_Priority *activity_priority(const engine_run *run, const activity *act, arena *a);
 /* Records the new state: deadline and place in its queue follow from it. */
 void activity_update(engine_run *run, engine_item *it);
+/* The activity of an ActivityTaskScheduled event, which is not offered yet. */
+engine_item *activity_add(engine_run *run, pb_HistoryEvent *scheduled);
 /* Offers a SCHEDULED activity to workers. */
 void activity_offer(engine_run *run, engine_item *it);
 

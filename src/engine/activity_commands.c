@@ -124,11 +124,7 @@ err *command_schedule_activity(command_ctx *c, const pb_Command *cmd) {
   activity_resolve_timeouts(in, pb_duration_ns(run->info->started->workflow_run_timeout), s,
                             t->arena);
   tx_append(run, ev);
-  activity *act = item_new(run, ev->event_id, PB_ITEM_KIND_ACTIVITY, in->activity_id);
-  act->scheduled = s;
-  act->attempt = 1;
-  act->first_scheduled_time = act->scheduled_time = t->now_ns;
-  activity_offer(run, item_by_id(run, ev->event_id, PB_ITEM_KIND_ACTIVITY));
+  activity_offer(run, activity_add(run, ev));
   return NULL;
 }
 

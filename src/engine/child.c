@@ -192,8 +192,7 @@ static bool child_read(const engine_run *run, const engine_item *it, arena *a, e
 
 /* --- answers --- */
 
-/* The start will not be delivered again: what only that needs is dropped. */
-static void forget_start(engine_run *run, engine_item *it) {
+void child_forget_start(engine_run *run, engine_item *it) {
   child *c = item_edit(run, it);
   initiated_attributes *kept =
       pb_new(run->tx.arena, StartChildWorkflowExecutionInitiatedEventAttributes);
@@ -210,7 +209,7 @@ static void start_answered(engine_run *run, engine_item *it, engine_answer answe
   run->tx.st->lazy = false;
   if (answer == ANSWER_DONE) {
     append_started(run, it, ((const child *)item_msg(it))->run_id);
-    forget_start(run, it);
+    child_forget_start(run, it);
     outside_tell(run, it, false);
   } else {
     append_start_failed(run, it);
@@ -273,9 +272,9 @@ void children_close(engine_run *run) {
   for (size_t i = 0; i < n; i++) {
     bool never_told = !items[i]->msg;
     child *c = item_edit(run, items[i]);
-    bool tells = !never_told && wants_to_know(c);
+    bool tells = !never_told && wants_to_know(c) && !run->tx.spares_children;
     if (c->state == PB_CHILD_STATE_STARTING) c->run_id = never_told ? SPAN_NONE : c->run_id;
-    forget_start(run, items[i]);
+    child_forget_start(run, items[i]);
     c->state = tells ? PB_CHILD_STATE_CLOSING : PB_CHILD_STATE_LEFT;
     outside_tell(run, items[i], tells);
   }

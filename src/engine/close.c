@@ -355,12 +355,25 @@ err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_a
   st->lazy = false;
   tx_begin(run, st);
   wft_settle_last(run);
+  run->tx.spares_children = args->by_reset;
   terminate(run, args);
   tx_finish(run);
   return NULL;
 }
 
+/* What others must hear of the run comes first. */
+static void delete_later(engine_run *run, engine_step *st) {
+  tx_begin(run, st);
+  run->state.delete_time = run->tx.now_ns + NS_PER_SEC;
+  st->lazy = false;
+  tx_finish(run);
+}
+
 void run_delete(engine_run *run, engine_step *st) {
+  if (run_has_messages(run)) {
+    delete_later(run, st);
+    return;
+  }
   *step_row(st) = (store_row){.kind = ROW_RUN_DELETE, .run = run->run, .ns = run->ns};
   st->lazy = false;
   st->deleted = true;

@@ -38,14 +38,25 @@ static void take_sticky(engine_run *run, const pb_StickyExecutionAttributes *sti
   s->sticky_timeout = pb_duration_ns(sticky->schedule_to_start_timeout);
 }
 
-static void take_worker_facts(engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r) {
+void wft_note_completed(engine_run *run, const pb_HistoryEvent *ev) {
+  const pb_WorkflowTaskCompletedEventAttributes *done =
+      ev->workflow_task_completed_event_attributes;
   pb_store_RunState *s = &run->state;
-  if (r->worker_version_stamp) s->worker_version = r->worker_version_stamp;
-  if (r->sdk_metadata && r->sdk_metadata->sdk_name.n) {
-    s->worker_sdk_name = r->sdk_metadata->sdk_name;
-    s->worker_sdk_version = r->sdk_metadata->sdk_version;
+  s->last_completed_started_id = done->started_event_id;
+  s->completed_wfts++;
+  s->wft_attempt = 1;
+  s->wft_failures = 0;
+  s->last_wft_failure = NULL;
+  s->last_wft_failed_cause = s->last_wft_timeout_type = 0;
+  s->close_attempted = false;
+  wft_clear(run);
+  reset_point_note(run, ev->event_id, done->binary_checksum,
+                   done->worker_version ? done->worker_version->build_id : SPAN_NONE);
+  if (done->worker_version) s->worker_version = done->worker_version;
+  if (done->sdk_metadata && done->sdk_metadata->sdk_name.n) {
+    s->worker_sdk_name = done->sdk_metadata->sdk_name;
+    s->worker_sdk_version = done->sdk_metadata->sdk_version;
   }
-  take_sticky(run, r->sticky_attributes);
 }
 
 /* WorkflowTaskCompleted, and the task is over. */
@@ -63,17 +74,8 @@ static int64_t append_completed(engine_run *run, const pb_RespondWorkflowTaskCom
   attrs->sdk_metadata = r->sdk_metadata;
   attrs->metering_metadata = r->metering_metadata;
   tx_append(run, ev);
-  s->last_completed_started_id = s->wft_started_id;
-  s->completed_wfts++;
-  s->wft_attempt = 1;
-  s->wft_failures = 0;
-  s->last_wft_failure = NULL;
-  s->last_wft_failed_cause = s->last_wft_timeout_type = 0;
-  s->close_attempted = false;
-  wft_clear(run);
-  reset_point_note(run, ev->event_id, r->binary_checksum,
-                   r->worker_version_stamp ? r->worker_version_stamp->build_id : SPAN_NONE);
-  take_worker_facts(run, r);
+  wft_note_completed(run, ev);
+  take_sticky(run, r->sticky_attributes);
   return ev->event_id;
 }
 

@@ -175,8 +175,9 @@ const char *engine_check(const engine_run *run, arena *a);
 typedef struct engine_view {
   int64_t run, ns;
   span workflow_id, run_id, first_run_id, request_id, workflow_type, task_queue;
-  span new_run_id; /* of a closed run that continued */
-  int32_t status;  /* WorkflowExecutionStatus */
+  span new_run_id;   /* of a closed run that continued */
+  span reset_run_id; /* of a run that was reset: what came of it */
+  int32_t status;    /* WorkflowExecutionStatus */
   int64_t next_event_id, close_event_batch_id;
   int64_t completed_wfts, last_completed_started_id;
   bool wft_pending, wft_started, backoff; /* backoff: the first task is not scheduled yet */
@@ -384,12 +385,44 @@ typedef struct engine_terminate_args {
   span reason, details, identity;
   const pb_Link *const *links;
   size_t n_links;
+  bool by_reset; /* the children go on: they are those of the new run */
 } engine_terminate_args;
 
 MUST_USE err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_args *args);
-/* Removes the run. A closed one goes with this step (st->deleted). An open one is terminated, so
- * that those who wait for its end can see it, and is due for deletion a second later; call this
- * again before. Never refused. */
+/* --- reset --- */
+
+/* What of that which came after the point is applied again. */
+typedef struct engine_reapply {
+  bool signals, updates;
+} engine_reapply;
+
+typedef struct engine_reset_args {
+  int64_t run; /* the new one */
+  span run_id;
+  int64_t expected_run; /* what `current` names now; 0: nothing */
+  const engine_run *base;
+  /* The base's events before the point, at least one, and everything after it: of the base, then
+   * of the runs that followed it. They stay in use until the step is staged. */
+  pb_HistoryEvent *const *events;
+  size_t n_events;
+  pb_HistoryEvent *const *later;
+  size_t n_later;
+  const engine_run *last; /* of the chain: events wait in its buffer; NULL: none to look at */
+  span reason;
+  engine_reapply again;
+} engine_reset_args;
+
+/* Makes the run that begins with these events. INVALID_ARGUMENT when the point is not one. */
+MUST_USE err *engine_reset(engine_step *st, const engine_reset_args *args, engine_run **ret_run);
+/* The base of a reset knows what came of it. */
+void engine_note_reset(engine_run *run, engine_step *st, span new_run_id);
+
+/* --- deletion --- */
+
+/* Removes the run. A closed one goes with this step (st->deleted), unless it still has
+ * something to tell other runs: then it is due for deletion a second later. An open one is
+ * terminated, so that those who wait for its end can see it, and is due for deletion a second
+ * later; call this again before. Never refused. */
 void engine_delete(engine_run *run, engine_step *st);
 
 #endif

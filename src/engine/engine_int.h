@@ -81,6 +81,7 @@ typedef struct tx {
   int64_t first_event_id;
   size_t first_task, first_row, first_update; /* of this transaction, in the step */
   bool active;
+  bool spares_children; /* the run ends, but its children are another run's now */
 } tx;
 
 struct engine_run {
@@ -215,6 +216,8 @@ void wft_failed_full(engine_run *run);
 void wft_write_transient(engine_run *run);
 /* As wft_failed, but no task follows: the run ends. */
 void wft_fail_last(engine_run *run, int32_t cause, const pb_Failure *failure, span identity);
+/* complete.c: what follows from WorkflowTaskCompleted. */
+void wft_note_completed(engine_run *run, const pb_HistoryEvent *completed);
 /* A workflow task kept alive by heartbeats for too long: timed out, and the worker's answer. */
 err *wft_heartbeat_over(engine_run *run);
 void wft_clear(engine_run *run);
@@ -259,6 +262,8 @@ void run_check_limits(engine_run *run, engine_step *st);
 
 /* Items of this kind tell other runs something while they have a due time. */
 bool item_tells(int32_t item_kind);
+/* Whether an item has something to tell. */
+bool run_has_messages(const engine_run *run);
 /* Whether what every reader relies on is there. */
 bool outside_is_whole(int32_t item_kind, const void *msg);
 /* A buffered event was written and has its id. */
@@ -267,6 +272,11 @@ void child_note_written(engine_run *run, const pb_HistoryEvent *ev);
 void children_close(engine_run *run);
 void externals_close(engine_run *run);
 void child_result_keep(engine_run *run, pb_HistoryEvent *close);
+
+/* --- marker.c: changes of what a run was started with --- */
+
+void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes);
+void merge_memo(engine_run *run, const pb_Memo *changes);
 
 /* --- attach.c --- */
 
@@ -286,6 +296,18 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
 
 /* Encodes the info and decodes it back: what is in memory is what is stored. */
 void run_keep_info(engine_run *run, arena *a, const pb_store_RunInfo *info);
+
+/* What event 1 says, and what it does not. */
+typedef struct first_event {
+  pb_HistoryEvent *event;
+  pb_WorkflowExecutionStartedEventAttributes *attrs;
+  span request_id;
+  int64_t run_timeout_ns, task_timeout_ns, execution_deadline_ns, backoff_ns, first_start_ns;
+  const pb_WorkflowExecution *schedule;
+} first_event;
+
+/* Info and first state of a run that starts now. */
+void run_begin(engine_run *run, span ns_name, const first_event *f, span workflow_id, span run_id);
 
 /* The run that follows this one (continue-as-new, retry) in the same transaction. */
 typedef struct follow_args {
@@ -355,6 +377,8 @@ void signal_append(engine_run *run, const pb_SignalWithStartWorkflowExecutionReq
 /* True: the activity ended. */
 bool activity_fire(engine_run *run, engine_item *it);
 void timer_fire(engine_run *run, engine_item *it);
+/* The timer of a TimerStarted event. */
+void timer_add(engine_run *run, const pb_HistoryEvent *started);
 void activity_ready_task(engine_run *run, engine_item *it, engine_step *st);
 
 /* --- failure.c --- */

@@ -16,7 +16,7 @@ enum {
       PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES,
 };
 
-static span fresh_request_id(tx *t) {
+span outside_request_id(tx *t) {
   char *text = arena_alloc(t->arena, UUID_TEXT_BYTES);
   uuid_format(uuid_random(t->st->random), text);
   return span_of(text, UUID_TEXT_BYTES);
@@ -99,7 +99,7 @@ err *command_signal_external(command_ctx *c, const pb_Command *cmd) {
   pb_store_ExternalSignalItem *item =
       item_new(run, ev->event_id, PB_ITEM_KIND_EXTERNAL_SIGNAL, SPAN_NONE);
   item->initiated = attrs;
-  item->request_id = fresh_request_id(t);
+  item->request_id = outside_request_id(t);
   outside_tell(run, item_by_id(run, ev->event_id, PB_ITEM_KIND_EXTERNAL_SIGNAL), true);
   return NULL;
 }
@@ -240,7 +240,7 @@ err *command_cancel_external(command_ctx *c, const pb_Command *cmd) {
   pb_store_ExternalCancelItem *item =
       item_new(run, ev->event_id, PB_ITEM_KIND_EXTERNAL_CANCEL, SPAN_NONE);
   item->initiated = attrs;
-  item->request_id = fresh_request_id(t);
+  item->request_id = outside_request_id(t);
   outside_tell(run, item_by_id(run, ev->event_id, PB_ITEM_KIND_EXTERNAL_CANCEL), true);
   return NULL;
 }

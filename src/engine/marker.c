@@ -50,7 +50,7 @@ static bool is_nil(const pb_Payload *p) {
   return span_eq(p->data, SPAN("null")) || (p->metadata.n == 0 && p->data.n == 0);
 }
 
-static void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes) {
+void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes) {
   arena *a = run->tx.arena;
   const pb_SearchAttributes *old = run->state.search_attributes;
   if (!old) old = run->info->started->search_attributes;
@@ -73,7 +73,7 @@ static void merge_search_attributes(engine_run *run, const pb_SearchAttributes *
   run->state.search_attributes = merged;
 }
 
-static void merge_memo(engine_run *run, const pb_Memo *changes) {
+void merge_memo(engine_run *run, const pb_Memo *changes) {
   arena *a = run->tx.arena;
   const pb_Memo *old = run->state.memo;
   pb_Memo *merged = pb_new(a, Memo);

@@ -57,6 +57,14 @@ void outside_tell(engine_run *run, engine_item *it, bool tells) {
   item_set_due(run, it, tells ? run->tx.now_ns : 0, (store_queued){0});
 }
 
+bool run_has_messages(const engine_run *run) {
+  for (hmap_node *n = hmap_each(&run->by_id, NULL); n; n = hmap_each(&run->by_id, n)) {
+    const engine_item *it = CONTAINER_OF(n, engine_item, by_id);
+    if (item_tells(it->kind) && it->due_ns && !it->deleted) return true;
+  }
+  return false;
+}
+
 static engine_item *item_of(const engine_run *run, int64_t id) {
   for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
     engine_item *it = item_by_id(run, id, kinds[i]->item_kind);

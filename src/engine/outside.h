@@ -18,6 +18,12 @@ extern const outside_kind outside_child, outside_signal, outside_cancel, outside
 
 /* The item has something to tell from now on, or has not. */
 void outside_tell(engine_run *run, engine_item *it, bool tells);
+/* Everything pending is told, maybe not for the first time: the run began with another's past. */
+void outside_restart(engine_run *run);
+/* The start of a child will not be delivered again: what only that needs is dropped. */
+void child_forget_start(engine_run *run, engine_item *it);
+/* A name for a signal or cancel request. In the arena. */
+span outside_request_id(tx *t);
 /* The executions in messages and events. In the arena. */
 pb_WorkflowExecution *execution_new(arena *a, span workflow_id, span run_id);
 span own_namespace_id(const engine_run *run);

@@ -631,6 +631,7 @@ static const struct {
     {"unpause", script_unpause},
     {"reset", script_reset},
     {"options", script_options},
+    {"reset_run", script_reset_run},
 };
 
 const char *script_do(world *w, const script_line *line) {

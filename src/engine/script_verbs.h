@@ -25,6 +25,8 @@ const char *script_run(world *w, span text);
 /* Does what the line says and writes down what happened. What is wrong with the line itself, or
  * NULL. */
 const char *script_do(world *w, const script_line *line);
+/* The verb `reset_run`. */
+const char *script_reset_run(world *w, const script_line *line);
 
 /* Every "path=value" from word `from` on goes into the message, but for the `own` options. What is
  * wrong, or NULL. */

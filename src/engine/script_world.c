@@ -1,6 +1,7 @@
 #include "engine/script_world.h"
 
 #include "engine/message.h"
+#include "engine/script_replay.h"
 #include "engine/script_text.h"
 #include "proto/pb_wire.h"
 
@@ -339,6 +340,7 @@ static void check_run(world *w, engine_run *run) {
   if (!why) why = engine_check(rows, &w->arena);
   if (!why) why = compare_runs(run, rows, &w->arena);
   if (!why) why = check_due(w, run, rows);
+  if (!why) why = replay_problem(w, rows, &w->arena);
   engine_free(rows);
   if (why && !w->broken) w->broken = arena_cstr(&w->names, span_cstr(why));
 }

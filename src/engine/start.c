@@ -52,17 +52,7 @@ static void first_task(engine_run *run, int64_t backoff_ns) {
   }
 }
 
-typedef struct first_event {
-  pb_HistoryEvent *event;
-  pb_WorkflowExecutionStartedEventAttributes *attrs;
-  span request_id;
-  int64_t run_timeout_ns, task_timeout_ns, execution_deadline_ns, backoff_ns, first_start_ns;
-  const pb_WorkflowExecution *schedule;
-} first_event;
-
-/* Info, state and event 1 of a run that has just been made. */
-static void begin_run(engine_run *run, span ns_name, const first_event *f, span workflow_id,
-                      span run_id) {
+void run_begin(engine_run *run, span ns_name, const first_event *f, span workflow_id, span run_id) {
   int64_t now = run->tx.now_ns;
   pb_store_RunInfo info = {
       .workflow_id = workflow_id,
@@ -83,6 +73,12 @@ static void begin_run(engine_run *run, span ns_name, const first_event *f, span 
   run_keep_info(run, run->tx.arena, &info);
   run->state.status = PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   run->state.memo = f->attrs->memo;
+}
+
+/* Info, state and event 1 of a run that has just been made. */
+static void begin_run(engine_run *run, span ns_name, const first_event *f, span workflow_id,
+                      span run_id) {
+  run_begin(run, ns_name, f, workflow_id, run_id);
   tx_append(run, f->event);
 }
 

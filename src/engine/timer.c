@@ -38,12 +38,17 @@ err *command_start_timer(command_ctx *c, const pb_Command *cmd) {
   attrs->start_to_fire_timeout = in->start_to_fire_timeout;
   attrs->workflow_task_completed_event_id = c->completed_event_id;
   tx_append(run, ev);
-  pb_store_TimerItem *timer = item_new(run, ev->event_id, PB_ITEM_KIND_TIMER, in->timer_id);
-  timer->timer_id = in->timer_id;
-  timer->fire_time = t->now_ns + pb_duration_ns(in->start_to_fire_timeout);
+  timer_add(run, ev);
+  return NULL;
+}
+
+void timer_add(engine_run *run, const pb_HistoryEvent *ev) {
+  const pb_TimerStartedEventAttributes *s = ev->timer_started_event_attributes;
+  pb_store_TimerItem *timer = item_new(run, ev->event_id, PB_ITEM_KIND_TIMER, s->timer_id);
+  timer->timer_id = s->timer_id;
+  timer->fire_time = run->tx.now_ns + pb_duration_ns(s->start_to_fire_timeout);
   item_set_due(run, item_by_id(run, ev->event_id, PB_ITEM_KIND_TIMER), timer->fire_time,
                (store_queued){0});
-  return NULL;
 }
 
 /* A timer that fired while the task ran counts as cancelled: its event is taken back. */

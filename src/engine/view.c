@@ -19,6 +19,7 @@ void engine_look(const engine_run *run, engine_view *v) {
                      .workflow_type = i->started->workflow_type->name,
                      .task_queue = i->started->task_queue->name,
                      .new_run_id = s->new_run_id,
+                     .reset_run_id = s->reset_run_id,
                      .status = s->status,
                      .next_event_id = s->next_event_id,
                      .close_event_batch_id = s->close_event_batch_id,
@@ -158,6 +159,8 @@ static pb_WorkflowExecutionExtendedInfo *describe_extended(const engine_run *run
     x->run_expiration_time->seconds = INT64_C(-62135596800);
   }
   x->cancel_requested = run->state.cancel_requested;
+  x->last_reset_time = pb_time_or_null(a, run->state.last_reset_time);
+  x->reset_run_id = run->state.reset_run_id;
   x->original_start_time = pb_time_new(a, i->first_run_start_time);
   describe_requests(run, x, a);
   return x;

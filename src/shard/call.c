@@ -24,16 +24,17 @@ static void run_found(shard *s, run_use *u, shard_run *run, const err *e) {
   }
 }
 
-call *call_new(shard *s, shard_op *op, const void *request, call_fn *act) {
+bool call_init(call *c, shard *s, shard_op *op, const void *request, call_fn *act) {
   op->state = NULL;
-  if (op_refused(s, op)) return NULL;
-  call *c = arena_new(op->arena, call);
-  c->s = s;
-  c->op = op;
-  c->request = request;
-  c->act = act;
+  if (op_refused(s, op)) return false;
+  *c = (call){.s = s, .op = op, .request = request, .act = act};
   c->use = (run_use){.ns = op->ns, .arena = op->arena, .ready = run_found};
-  return c;
+  return true;
+}
+
+call *call_new(shard *s, shard_op *op, const void *request, call_fn *act) {
+  call *c = arena_new(op->arena, call);
+  return call_init(c, s, op, request, act) ? c : NULL;
 }
 
 void call_find(call *c, span workflow_id, span run_id) {

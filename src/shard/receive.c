@@ -57,8 +57,15 @@ static void act_close(shard *s, call *c, shard_run *run) {
   call_finish(c, run, engine_terminate(run->engine, st, &args), NULL);
 }
 
+/* The children of a run that was reset are those of the run that came of it. */
 static void act_result(shard *s, call *c, shard_run *run) {
+  engine_view v;
+  engine_look(run->engine, &v);
   (void)s;
+  if (v.status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING && v.reset_run_id.n) {
+    call_find(c, c->use.workflow_id, arena_dup(c->op->arena, v.reset_run_id));
+    return;
+  }
   engine_child_ended(run->engine, call_step(c, run), c->request);
   call_finish(c, run, NULL, NULL);
 }

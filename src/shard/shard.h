@@ -123,6 +123,8 @@ void shard_request_cancel(shard *s, shard_op *op,
 void shard_terminate(shard *s, shard_op *op, const pb_TerminateWorkflowExecutionRequest *r);
 /* An open run is terminated first. Durable when done. */
 void shard_delete(shard *s, shard_op *op, const pb_DeleteWorkflowExecutionRequest *r);
+void shard_reset(shard *s, shard_op *op, const pb_ResetWorkflowExecutionRequest *r,
+                 engine_reapply reapply);
 void shard_describe(shard *s, shard_op *op, const pb_DescribeWorkflowExecutionRequest *r);
 void shard_history(shard *s, shard_op *op, const pb_GetWorkflowExecutionHistoryRequest *r,
                    bool follows_next_run);

@@ -140,6 +140,111 @@ static void test_a_crash_in_between_deletes_after_the_restart(void **state) {
   }
 }
 
+/* --- reset --- */
+
+static ask *reset_run(world *w, const char *id, span run_id, int64_t point) {
+  ask *a = ask_new(w, &pb_ResetWorkflowExecutionResponse_desc);
+  pb_ResetWorkflowExecutionRequest *r = pb_new(&a->call->arena, ResetWorkflowExecutionRequest);
+  r->workflow_execution = pb_new(&a->call->arena, WorkflowExecution);
+  r->workflow_execution->workflow_id = span_cstr(id);
+  r->workflow_execution->run_id = arena_dup(&a->call->arena, run_id);
+  r->workflow_task_finish_event_id = point;
+  r->reason = SPAN("why");
+  shard_reset(w->shard, &a->call->op, r, (engine_reapply){true, true});
+  return a;
+}
+
+/* A run with one completed task and these signals after it; its id. */
+static span run_with_signals(world *w, const char *id, int signals) {
+  ask *start = start_workflow(w, id);
+  pb_StartWorkflowExecutionResponse *started = answer(w, start);
+  span run_id = keep_token(started->run_id);
+  ask_free(start);
+  ask *poll = poll_workflow(w, "q");
+  pb_PollWorkflowTaskQueueResponse *task = answer(w, poll);
+  answer_free(w, complete_with_timer(w, task->task_token, DAY_NS));
+  ask_free(poll);
+  for (int i = 0; i < signals; i++) answer_free(w, signal_workflow(w, id, "s"));
+  return run_id;
+}
+
+static int64_t events_of_current(world *w, const char *id) {
+  ask *read = describe(w, id, SPAN_NONE);
+  pb_DescribeWorkflowExecutionResponse *r = answer(w, read);
+  int64_t n = r->workflow_execution_info->history_length;
+  ask_free(read);
+  return n;
+}
+
+static void test_a_reset_reads_a_past_that_is_on_disk(void **state) {
+  world *w = *state;
+  run_with_signals(w, "wf", 50);
+  world_restart(w);
+  answer_free(w, reset_run(w, "wf", SPAN_NONE, 4));
+  assert_int_equal(events_of_current(w, "wf"), 4 + 50 + 1);
+  ask *poll = poll_workflow(w, "q");
+  pb_PollWorkflowTaskQueueResponse *task = answer(w, poll);
+  assert_int_equal(task->history->events.n, 4 + 50 + 2);
+  answer_free(w, complete_workflow(w, task->task_token));
+  ask_free(poll);
+}
+
+static void test_a_reset_that_cannot_be_written_changes_nothing(void **state) {
+  world *w = *state;
+  span run_id = run_with_signals(w, "wf", 3);
+  store_memory_fail_commits(w->store, 2);
+  expect_code(w, reset_run(w, "wf", SPAN_NONE, 4), ERR_UNAVAILABLE);
+  ask *read = describe(w, "wf", SPAN_NONE);
+  pb_DescribeWorkflowExecutionResponse *r = answer(w, read);
+  assert_int_equal(r->workflow_execution_info->status, PB_WORKFLOW_EXECUTION_STATUS_RUNNING);
+  assert_true(span_eq(r->workflow_execution_info->execution->run_id, run_id));
+  assert_false(r->workflow_extended_info->reset_run_id.n);
+  ask_free(read);
+  answer_free(w, reset_run(w, "wf", SPAN_NONE, 4));
+  assert_int_equal(events_of_current(w, "wf"), 4 + 3 + 1);
+}
+
+/* Signals that come while the past is read are in the new run, too, or answered with an error. */
+static void test_a_run_that_grows_while_it_is_reset_loses_nothing(void **state) {
+  world *w = *state;
+  span run_id = run_with_signals(w, "wf", 20);
+  world_restart(w);
+  ask *first = reset_run(w, "wf", run_id, 4), *signals[5];
+  for (int i = 0; i < 5; i++) {
+    signals[i] = signal_workflow(w, "wf", "late");
+    world_turns(w, 1);
+  }
+  answer_free(w, first);
+  for (int i = 0; i < 5; i++) expect_code(w, signals[i], ERR_OK);
+  /* Those that came after the reset follow its workflow task. */
+  assert_int_equal(events_of_current(w, "wf"), 4 + 20 + 5 + 1);
+}
+
+static void test_a_crash_leaves_the_old_run_or_the_new_one(void **state) {
+  world *w = *state;
+  for (int64_t turns = 0; turns < 10; turns++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "wf-%d", (int)turns);
+    span old = run_with_signals(w, id, 1);
+    ask *reset = reset_run(w, id, SPAN_NONE, 4);
+    world_turns(w, turns);
+    world_crash(w);
+    ask_abandon(reset);
+    world_run(w);
+    ask *read = describe(w, id, SPAN_NONE), *before = describe(w, id, old);
+    pb_DescribeWorkflowExecutionResponse *now = answer(w, read), *was = answer(w, before);
+    bool done = !span_eq(now->workflow_execution_info->execution->run_id, old);
+    assert_int_equal(now->workflow_execution_info->status, PB_WORKFLOW_EXECUTION_STATUS_RUNNING);
+    assert_int_equal(
+        was->workflow_execution_info->status,
+        done ? PB_WORKFLOW_EXECUTION_STATUS_TERMINATED : PB_WORKFLOW_EXECUTION_STATUS_RUNNING);
+    assert_int_equal(done, was->workflow_extended_info->reset_run_id.n > 0);
+    ask_free(read);
+    ask_free(before);
+    finish_workflow(w);
+  }
+}
+
 /* --- retention --- */
 
 static void test_a_closed_run_goes_when_its_time_is_over(void **state) {
@@ -261,6 +366,10 @@ int main(void) {
       TEST(test_an_id_is_free_as_soon_as_its_run_is_being_deleted),
       TEST(test_a_deletion_that_cannot_be_written_leaves_the_run),
       TEST(test_a_crash_in_between_deletes_after_the_restart),
+      TEST(test_a_reset_reads_a_past_that_is_on_disk),
+      TEST(test_a_reset_that_cannot_be_written_changes_nothing),
+      TEST(test_a_run_that_grows_while_it_is_reset_loses_nothing),
+      TEST(test_a_crash_leaves_the_old_run_or_the_new_one),
       TEST(test_a_closed_run_goes_when_its_time_is_over),
       TEST(test_retention_counts_over_restarts),
       TEST(test_changes_of_a_namespace_are_kept),

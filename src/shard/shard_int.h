@@ -327,7 +327,9 @@ struct call {
   void *extra;
 };
 
-/* NULL: refused and answered already (draining). */
+/* False: refused and answered already (draining), and the arena may be gone. */
+bool call_init(call *c, shard *s, shard_op *op, const void *request, call_fn *act);
+/* The same in the op's arena, or NULL. */
 call *call_new(shard *s, shard_op *op, const void *request, call_fn *act);
 void call_find(call *c, span workflow_id, span run_id);
 void call_find_key(call *c, int64_t key, span run_id);

@@ -5,6 +5,7 @@ span seal_task(shard *s, token_kind kind, const shard_run *run, const engine_tok
                span query_id, arena *a) {
   pb_store_TaskToken t = {.run = run->key,
                           .run_id = engine_info(run->engine)->run_id,
+                          .workflow_id = engine_info(run->engine)->workflow_id,
                           .scheduled_event_id = token->scheduled_id,
                           .started_event_id = token->started_id,
                           .attempt = token->attempt,

@@ -93,6 +93,7 @@ err *api_signal(ask *k);
 err *api_request_cancel(ask *k);
 err *api_terminate(ask *k);
 err *api_delete(ask *k);
+err *api_reset(ask *k);
 err *api_describe(ask *k);
 err *api_history(ask *k);
 err *api_history_reverse(ask *k);

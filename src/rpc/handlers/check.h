@@ -69,6 +69,12 @@ MUST_USE err *check_worker_version(const checker *k, bool use_versioning, span b
 MUST_USE err *check_workflow_type(const checker *k, const pb_WorkflowType *type);
 MUST_USE err *check_timeouts(const checker *k, pb_StartWorkflowExecutionRequest *s);
 
+/* --- resets --- */
+
+/* What a reset sends to the new run again; UNIMPLEMENTED names what is not built. */
+MUST_USE err *check_reset(const checker *k, const pb_ResetWorkflowExecutionRequest *r,
+                          engine_reapply *ret_reapply);
+
 /* --- starts --- */
 
 /* A copy with every default filled in. UNIMPLEMENTED names a field that would change behaviour and

@@ -18,7 +18,7 @@ const api_row api_workflow_rows[] = {
     {"SignalWorkflowExecution", RPC_NAMESPACE_WRITE, api_signal, 0},
     {"RequestCancelWorkflowExecution", RPC_NAMESPACE_WRITE, api_request_cancel, 0},
     {"TerminateWorkflowExecution", RPC_NAMESPACE_WRITE, api_terminate, 0},
-    {"ResetWorkflowExecution", RPC_NAMESPACE_WRITE, NULL, 0},
+    {"ResetWorkflowExecution", RPC_NAMESPACE_WRITE, api_reset, 0},
     {"DeleteWorkflowExecution", RPC_NAMESPACE_WRITE, api_delete, 0},
     {"DescribeWorkflowExecution", RPC_NAMESPACE_READ, api_describe, 0},
     {"GetWorkflowExecutionHistory", RPC_NAMESPACE_READ, api_history, API_LONG_POLL},

@@ -60,6 +60,14 @@ err *api_delete(ask *k) {
   return NULL;
 }
 
+err *api_reset(ask *k) {
+  const pb_ResetWorkflowExecutionRequest *q = k->request;
+  engine_reapply reapply;
+  TRY(check_reset(&k->check, q, &reapply));
+  shard_reset(ask_shard(k), ask_op(k), q, reapply);
+  return NULL;
+}
+
 err *api_describe(ask *k) {
   const pb_DescribeWorkflowExecutionRequest *q = k->request;
   TRY(check_execution(&k->check, q->execution));

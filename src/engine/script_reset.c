@@ -1,0 +1,52 @@
+/* script_reset.c - the verb `reset_run`: ends the run, and goes on with the one that begins with
+ * its events up to a point. */
+#include "engine/script_replay.h"
+#include "engine/script_verbs.h"
+
+static long long number(span s) {
+  long long v = 0;
+  for (size_t i = 0; i < s.n; i++) v = v * 10 + (s.p[i] - '0');
+  return v;
+}
+
+static void end_base(world *w, span new_run_id) {
+  engine_run *base = world_run(w);
+  engine_step *st = world_begin(w);
+  engine_terminate_args why = {
+      .reason = SPAN("reset"), .identity = SPAN("history-resetter"), .by_reset = true};
+  if (run_is_open(base)) {
+    err *e = engine_terminate(base, st, &why);
+    ASSERT(!e);
+  }
+  engine_note_reset(base, st, new_run_id);
+  world_end(w, NULL);
+}
+
+const char *script_reset_run(world *w, const script_line *line) {
+  if (line->n < 2) return "reset_run needs the id of an event";
+  engine_run *base = world_run(w), *made = NULL;
+  size_t n, point = (size_t)number(line->words[1]) - 1;
+  engine_reset_args args = {.base = base, .expected_run = base->run, .reason = SPAN("why")};
+  args.again.signals = line->n < 3 || !span_eq(line->words[2], SPAN("drop_signals"));
+  args.again.updates = args.again.signals;
+  w->host.new_run(w, &w->arena, &args.run, &args.run_id);
+  if (point + 1 >= (size_t)base->state.next_event_id || point < 1) return "no such event";
+  engine_step *st = world_begin(w);
+  args.events = world_events(w, base->run, &w->arena, &n);
+  args.n_events = point;
+  args.later = args.events + point;
+  args.n_later = n - point;
+  args.last = base;
+  err *e = engine_reset(st, &args, &made);
+  if (e) {
+    world_end(w, e);
+    return NULL;
+  }
+  engine_step reset_step = *st;
+  end_base(w, args.run_id);
+  *st = reset_step;
+  world_add_run(w, made);
+  w->current = w->n_runs - 1;
+  world_end(w, NULL);
+  return NULL;
+}

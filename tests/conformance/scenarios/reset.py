@@ -1,0 +1,663 @@
+"""Reset: a new run that begins with a part of another run's past."""
+
+import time
+
+from driver.registry import scenario
+from driver.rpc import to_json
+from driver.values import (
+    activity,
+    app_failure,
+    command,
+    done,
+    payload,
+    payloads,
+    retry,
+    secs,
+    timer,
+)
+
+SIGNALS = 1  # exclude types
+UPDATES = 2
+CANCEL_REQUESTS = 4
+
+
+def reset(t, finish_id, label="reset", run_id=None, wid=None, **fields):
+    """Resets and returns the new run's id, or None."""
+    fields.setdefault("request_id", "reset-request")
+    fields.setdefault("reason", "a reason")
+    execution = {"workflow_id": wid or t.wid, "run_id": run_id or ""}
+    answer = t.does(
+        label,
+        "ResetWorkflowExecution",
+        workflow_execution=execution,
+        workflow_task_finish_event_id=finish_id,
+        **fields,
+    )
+    return answer.run_id if answer else None
+
+
+def _both(t, old, new):
+    t.history(old, "history of the old run")
+    t.history(new, "history of the new run")
+
+
+@scenario()
+def reset_open_run(t):
+    """An open run: it is terminated, and its successor begins after the point."""
+    t.start(input=payloads("in"), memo={"fields": {"m": payload(1)}})
+    t.step(timer("t", 60))
+    new = reset(t, 4)
+    _both(t, t.run, new)
+    t.describe("describe the old run", t.run)
+    t.describe("describe the new run", new)
+    t.step(done("again"))
+    t.history(new, "history at the end")
+    t.describe("describe the end", new)
+
+
+@scenario()
+def reset_closed_run(t):
+    """A closed run stays as it is."""
+    t.start()
+    t.step(done("first"))
+    new = reset(t, 4)
+    _both(t, t.run, new)
+    t.describe("describe the old run", t.run)
+    t.step(done("second"))
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_without_optional_fields(t):
+    """No reason, no request id, no identity."""
+    t.start()
+    t.step(timer("t", 60))
+    reset(t, 4, "no request id", reason="", request_id="", identity="")
+    new = reset(t, 4, reason="", identity="")
+    _both(t, t.run, new)
+    t.terminate()
+
+
+@scenario()
+def reset_points_of_a_task(t):
+    """The point may be a task's Started, Completed or what would have been its end."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("wake")
+    t.step(timer("u", 60))
+    for point in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 99, -1):
+        new = reset(t, point, f"reset to {point}", run_id=t.run, request_id=f"r{point}")
+        if new:
+            t.history(new, f"history for {point}")
+    t.terminate()
+
+
+@scenario()
+def reset_second_task(t):
+    """The second task: what the first one asked for goes on."""
+    t.start()
+    t.step(timer("t", 60), activity("a", t.queue))
+    t.signal("wake")
+    t.step(timer("u", 60))
+    new = reset(t, 10)
+    _both(t, t.run, new)
+    t.describe("describe the new run", new)
+    t.activity_done(t.activity_task(), "result")
+    t.step(done("again"))
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_started_activity(t):
+    """An activity that ran at the point fails; one that waits starts anew."""
+    t.start()
+    t.step(activity("a", t.queue, heartbeat_timeout=secs(10)), activity("b", t.queue + "-other"))
+    task = t.activity_task()
+    t.heartbeat(task, "half")
+    t.signal("wake")
+    t.step(timer("u", 60))
+    new = reset(t, 9)
+    _both(t, t.run, new)
+    t.describe("describe the new run", new)
+    t.activity_done(task, "late")
+    t.terminate()
+
+
+@scenario()
+def reset_before_activity_started_event(t):
+    """The activity ended after the point: its result is forgotten, it runs again."""
+    t.start()
+    t.step(activity("a", t.queue))
+    t.signal("wake")
+    second = t.task()
+    t.activity_done(t.activity_task(), "result")
+    t.complete(second)
+    t.step(done())
+    t.history(t.run, "history of the old run")
+    new = reset(t, 8)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.activity_done(t.activity_task("activity task again"), "other")
+    t.step(done())
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_keeps_finished_activity(t):
+    """An activity that ended before the point is over in the new run too."""
+    t.start()
+    t.step(activity("a", t.queue))
+    t.activity_done(t.activity_task(), "result")
+    t.step(done())
+    t.history(t.run, "history of the old run")
+    new = reset(t, 10)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.step(done("again"))
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_timer(t):
+    """A timer that ran at the point fires in the new run, counted from its start."""
+    t.start()
+    t.step(timer("t", 2))
+    t.signal("wake")
+    t.step(done())
+    new = reset(t, 8)
+    began = time.monotonic()
+    t.step()
+    t.wait_for("TIMER_FIRED", new)
+    t.within("the timer after", time.monotonic() - began, 0.5, 4)
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_reapplies_signals(t):
+    """Signals after the point are sent again, those before are kept."""
+    t.start()
+    t.signal("before", "a")
+    t.step(timer("t", 60))
+    t.signal("after", "b", header={"fields": {"h": payload(1)}}, identity="caller")
+    t.signal("last", "c", request_id="third")
+    new = reset(t, 5)
+    _both(t, t.run, new)
+    t.describe("describe the new run", new)
+    t.signal("last", "d", request_id="third", label="signal of a known request")
+    t.history(new, "history after the repetition")
+    t.terminate()
+
+
+@scenario()
+def reset_reapply_none(t):
+    """reset_reapply_type NONE."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after", "b")
+    new = reset(t, 4, reset_reapply_type=2)
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_reapply_signal_type(t):
+    """reset_reapply_type SIGNAL."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after", "b")
+    new = reset(t, 4, reset_reapply_type=1)
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_reapply_all_type(t):
+    """reset_reapply_type ALL_ELIGIBLE."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after", "b")
+    new = reset(t, 4, reset_reapply_type=3)
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_exclude_unknown_type(t):
+    """An exclude type that does not exist excludes nothing."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after", "b")
+    new = reset(t, 4, "unknown exclude type", run_id=t.run, reset_reapply_exclude_types=[9])
+    if new:
+        t.history(new, "history of the new run")
+    t.terminate()
+
+
+def _attach(t):
+    t.start(
+        "attach",
+        request_id="attached",
+        workflow_id_conflict_policy=2,
+        on_conflict_options={"attach_request_id": True},
+    )
+
+
+@scenario()
+def reset_reapplies_options(t):
+    """A start that attached its request id after the point is remembered by the new run."""
+    t.start()
+    t.step(timer("t", 60))
+    _attach(t)
+    new = reset(t, 4)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    _attach(t)
+    t.terminate()
+
+
+@scenario()
+def reset_reapply_none_and_options(t):
+    """Options after the point with reset_reapply_type NONE."""
+    t.start()
+    t.step(timer("t", 60))
+    _attach(t)
+    t.signal()
+    new = reset(t, 4, reset_reapply_type=2)
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_exclude_signals(t):
+    """reset_reapply_exclude_types SIGNAL."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after", "b")
+    new = reset(t, 4, reset_reapply_exclude_types=[SIGNALS])
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_exclude_others(t):
+    """Excluding updates, Nexus and cancel requests leaves signals."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after", "b")
+    new = reset(t, 4, reset_reapply_exclude_types=[UPDATES, 3, CANCEL_REQUESTS])
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_drops_cancel_request(t):
+    """A cancel request after the point: whether it is repeated."""
+    t.start()
+    t.step(timer("t", 60))
+    t.cancel(reason="why")
+    new = reset(t, 4)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.terminate()
+
+
+@scenario()
+def reset_excludes_cancel_request(t):
+    """reset_reapply_exclude_types CANCEL_REQUEST."""
+    t.start()
+    t.step(timer("t", 60))
+    t.cancel()
+    new = reset(t, 4, reset_reapply_exclude_types=[CANCEL_REQUESTS])
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_keeps_cancel_request(t):
+    """A cancel request before the point stays."""
+    t.start()
+    t.step(timer("t", 60))
+    t.cancel()
+    t.step(timer("u", 60))
+    new = reset(t, 8)
+    t.history(new, "history of the new run")
+    t.cancel("cancel again")
+    t.history(new, "history after the second")
+    t.terminate()
+
+
+@scenario()
+def reset_reapplies_over_chain(t):
+    """Signals of the runs that followed by continue-as-new are sent again too."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("first", "a")
+    t.step(command("continue_as_new_workflow_execution"))
+    t.signal("second", "b")
+    t.step(timer("u", 60))
+    t.signal("third", "c")
+    new = reset(t, 4, run_id=t.run)
+    t.history(t.run, "history of the old run")
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.terminate()
+
+
+@scenario()
+def reset_reapply_none_over_chain(t):
+    """Nothing of the runs that followed with NONE; they are terminated all the same."""
+    t.start()
+    t.step(command("continue_as_new_workflow_execution"))
+    following = t.events(t.run)[-1]
+    following = following.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+    t.signal("second", "b")
+    new = reset(t, 4, run_id=t.run, reset_reapply_type=2)
+    t.history(new, "history of the new run")
+    t.history(following, "history of the run that followed")
+    t.terminate()
+
+
+@scenario()
+def reset_older_run(t):
+    """An older run, not part of the current chain."""
+    t.start()
+    t.step(done("first"))
+    older = t.run
+    t.start("start again", request_id="second-start")
+    t.signal("to the second")
+    new = reset(t, 4, run_id=older)
+    t.history(new, "history of the new run")
+    t.history(t.run, "history of the run that was current")
+    t.terminate()
+
+
+@scenario()
+def reset_repeated_request(t):
+    """The same request id again makes another run and terminates the first."""
+    t.start()
+    t.step(timer("t", 60))
+    first = reset(t, 4, "first", run_id=t.run)
+    second = reset(t, 4, "second", run_id=t.run)
+    t.history(first, "history of the first")
+    t.history(second, "history of the second")
+    t.terminate()
+
+
+@scenario()
+def reset_of_reset(t):
+    """A run that came from a reset is reset again."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("one")
+    first = reset(t, 4, "first")
+    t.step(timer("u", 60))
+    t.signal("two")
+    t.history(first, "history of the first")
+    second = reset(t, 8, "second", request_id="second")
+    t.history(second, "history of the second")
+    t.describe("describe the first", first)
+    t.describe("describe the second", second)
+    t.terminate()
+
+
+@scenario()
+def reset_to_failed_task(t):
+    """The point may be the end of a task that failed or timed out."""
+    t.start(workflow_task_timeout=secs(1))
+    t.fail_task(t.task())
+    t.task()
+    time.sleep(1.5)
+    t.step(timer("t", 60))
+    t.history(t.run, "history of the old run")
+    for point in (4, 5, 6, 7, 8):
+        new = reset(t, point, f"reset to {point}", run_id=t.run, request_id=f"r{point}")
+        if new:
+            t.history(new, f"history for {point}")
+    t.terminate()
+
+
+@scenario()
+def reset_during_task(t):
+    """While a task of the run is in flight, at the point that it will have."""
+    t.start()
+    task = t.task()
+    new = reset(t, 4)
+    t.complete(task, done())
+    _both(t, t.run, new)
+    t.terminate()
+
+
+@scenario()
+def reset_scheduled_task(t):
+    """The task at the point was scheduled and never taken."""
+    t.start()
+    new = reset(t, 3)
+    _both(t, t.run, new)
+    t.step(done())
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_without_completed_task(t):
+    """Nothing to reset to."""
+    t.start()
+    reset(t, 1, "one")
+    reset(t, 2, "two")
+    reset(t, 4, "four")
+    t.terminate()
+
+
+@scenario()
+def reset_errors(t):
+    """Executions that are not there, and fields that are not valid."""
+    t.start()
+    t.step(timer("t", 60))
+    reset(t, 4, "no such workflow", wid="nobody")
+    reset(t, 4, "no such run", run_id="5a4ac5f7-9a5d-4f5e-8bd7-5a4a1d9c2f00")
+    reset(t, 4, "run id is no UUID", run_id="nonsense")
+    t.does("nothing", "ResetWorkflowExecution")
+    t.does(
+        "no workflow id",
+        "ResetWorkflowExecution",
+        workflow_execution={"run_id": t.run},
+        workflow_task_finish_event_id=4,
+        request_id="r",
+    )
+    t.does("no execution", "ResetWorkflowExecution", request_id="r")
+    reset(t, 4, "long request id", request_id="r" * 1001)
+    reset(t, 4, "long reason", reason="r" * 1001)
+    reset(t, 4, "long identity", identity="r" * 1001)
+    reset(t, 4, "long workflow id", wid="w" * 1001)
+    t.history(t.run)
+    t.terminate()
+
+
+@scenario()
+def reset_attempts_of_workflow(t):
+    """A run of a retry policy: attempt, chain and expiration go on."""
+    t.start(
+        retry_policy=retry(5, 1, 3),
+        workflow_execution_timeout=secs(100),
+        workflow_run_timeout=secs(50),
+    )
+    t.step(timer("t", 60))
+    new = reset(t, 4)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.step(command("fail_workflow_execution", failure=app_failure()))
+    t.history(new, "history at the end")
+    t.terminate()
+
+
+@scenario()
+def reset_sticky(t):
+    """A run with a sticky queue: the new run's task is on the normal one."""
+    t.start()
+    t.complete(t.task(), timer("t", 60), sticky_attributes=t.sticky_attributes())
+    new = reset(t, 4)
+    t.task("task of the new run")
+    t.describe("describe the new run", new)
+    t.terminate()
+
+
+@scenario()
+def reset_markers_and_memo(t):
+    """Memo and markers before the point are the new run's, those after are not."""
+    t.start(memo={"fields": {"m": payload(1)}})
+    marker = command("record_marker", marker_name="mark", details={"d": payloads("x")})
+    t.step(
+        marker,
+        command("modify_workflow_properties", upserted_memo={"fields": {"n": payload(2)}}),
+    )
+    t.signal("wake")
+    t.step(command("modify_workflow_properties", upserted_memo={"fields": {"o": payload(3)}}))
+    new = reset(t, 9)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.terminate()
+
+
+@scenario()
+def reset_post_signal(t):
+    """post_reset_operations: a signal."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after")
+    operation = {
+        "signal_workflow": {
+            "signal_name": "post",
+            "input": payloads("x"),
+            "header": {"fields": {"h": payload(1)}},
+        }
+    }
+    new = reset(t, 4, post_reset_operations=[operation])
+    t.history(new, "history of the new run")
+    t.terminate()
+
+
+@scenario()
+def reset_post_operation_errors(t):
+    """post_reset_operations that cannot be."""
+    t.start()
+    t.step(timer("t", 60))
+    reset(t, 4, "empty operation", run_id=t.run, post_reset_operations=[{}])
+    reset(t, 4, "signal without name", run_id=t.run, post_reset_operations=[{"signal_workflow": {}}])
+    t.terminate()
+
+
+@scenario()
+def reset_poll_follows(t):
+    """A client that waits for the close event of the terminated run."""
+    t.start()
+    t.step(timer("t", 60))
+    waiting = t.later(
+        t.call,
+        "GetWorkflowExecutionHistory",
+        execution=t.execution(t.run),
+        wait_new_event=True,
+        history_event_filter_type=2,
+    )
+    time.sleep(0.3)
+    reset(t, 4)
+    page = waiting.result(20)
+    t.note("close event", [to_json(e) for e in page.history.events])
+    t.terminate()
+
+
+@scenario()
+def reset_signal_with_buffer(t):
+    """Signals that wait for a task in flight are sent again."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("one")
+    task = t.task()
+    t.signal("two")
+    new = reset(t, 4)
+    t.complete(task)
+    _both(t, t.run, new)
+    t.terminate()
+
+
+@scenario()
+def reset_build_id_points(t):
+    """Reset points follow the worker's builds; Describe lists them in the new run."""
+    t.start()
+    stamp = {"build_id": "b1"}
+    t.complete(t.task(), timer("t", 60), worker_version_stamp=stamp)
+    t.signal("wake")
+    t.complete(t.task(), timer("u", 60), worker_version_stamp={"build_id": "b2"})
+    t.describe("describe the old run", t.run)
+    new = reset(t, 9)
+    t.describe("describe the new run", new)
+    t.describe("describe the old run at the end", t.run)
+    t.terminate()
+
+
+def _child(t, **fields):
+    return command(
+        "start_child_workflow_execution",
+        workflow_id=t.wid + "-child",
+        workflow_type={"name": "Child"},
+        task_queue={"name": t.queue + "-child"},
+        **fields,
+    )
+
+
+@scenario()
+def reset_child_started(t):
+    """A child that was started before the point goes on, and reports to the new run."""
+    t.start()
+    t.step(_child(t))
+    child = t.poll_call(queue=t.queue + "-child")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    t.step()
+    new = reset(t, 8)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.complete(child, done("of the child"), label="child completed")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_COMPLETED", new)
+    t.step(done())
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_child_later(t):
+    """A child that was started after the point is not the new run's."""
+    t.start()
+    t.step(_child(t, parent_close_policy=2))
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    new = reset(t, 4)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    child = {"workflow_id": t.wid + "-child"}
+    t.does("describe the child", "DescribeWorkflowExecution", execution=child)
+    t.terminate()
+    t.terminate("terminate the child", workflow_execution=child)
+
+
+@scenario()
+def reset_external_signal(t):
+    """A signal to another workflow that was sent before the point is not sent again."""
+    t.start(
+        "start the target",
+        workflow_id=t.wid + "-target",
+        request_id="target",
+        task_queue={"name": t.queue + "-target"},
+    )
+    t.start()
+    send = command(
+        "signal_external_workflow_execution",
+        execution={"workflow_id": t.wid + "-target"},
+        signal_name="hello",
+    )
+    t.step(send)
+    t.wait_for("EXTERNAL_WORKFLOW_EXECUTION_SIGNALED")
+    t.step()
+    new = reset(t, 8)
+    t.history(new, "history of the new run")
+    t.terminate()
+    target = {"workflow_id": t.wid + "-target"}
+    events = t.call("GetWorkflowExecutionHistory", execution=target).history.events
+    t.note("events of the target", [e.event_type for e in events])
+    t.terminate("terminate the target", workflow_execution=target)
