@@ -542,7 +542,8 @@ def reset_post_operation_errors(t):
     t.start()
     t.step(timer("t", 60))
     reset(t, 4, "empty operation", run_id=t.run, post_reset_operations=[{}])
-    reset(t, 4, "signal without name", run_id=t.run, post_reset_operations=[{"signal_workflow": {}}])
+    unnamed = {"signal_workflow": {}}
+    reset(t, 4, "signal without name", run_id=t.run, post_reset_operations=[unnamed])
     t.terminate()
 
 
