@@ -108,7 +108,6 @@ err *command_schedule_activity(command_ctx *c, const pb_Command *cmd) {
   tx *t = &run->tx;
   EVENT(t, ev, s, ACTIVITY_TASK_SCHEDULED, activity_task_scheduled_event_attributes,
         ActivityTaskScheduledEventAttributes);
-  ev->user_metadata = cmd->user_metadata;
   s->activity_id = in->activity_id;
   s->activity_type = in->activity_type;
   s->task_queue = pb_new(t->arena, TaskQueue);

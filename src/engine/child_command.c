@@ -186,7 +186,6 @@ err *command_start_child(command_ctx *c, const pb_Command *cmd) {
   EVENT(t, ev, attrs, START_CHILD_WORKFLOW_EXECUTION_INITIATED,
         start_child_workflow_execution_initiated_event_attributes,
         StartChildWorkflowExecutionInitiatedEventAttributes);
-  ev->user_metadata = cmd->user_metadata;
   attrs->namespace = run->info->namespace_name;
   attrs->namespace_id = own_namespace_id(run);
   attrs->workflow_id = in->workflow_id;

@@ -84,6 +84,25 @@ static bool is_heartbeat(const pb_RespondWorkflowTaskCompletedRequest *r) {
   return r->force_create_new_workflow_task && r->commands.n == 0 && r->messages.n == 0;
 }
 
+/* The first event after `before`, NULL being the beginning. */
+static pb_HistoryEvent *event_after(const tx_events *events, const tx_event_node *before) {
+  const tx_event_node *n = before ? before->next : events->first;
+  return n ? n->event : NULL;
+}
+
+/* What a command says of itself for people goes to the event that it becomes. */
+static err *apply_command(command_ctx *c, const command_rule *rule, const pb_Command *cmd) {
+  tx *t = &c->run->tx;
+  const tx_event_node *last = t->events.last, *last_buffered = t->buffered.last;
+  TRY(rule->apply(c, cmd));
+  pb_HistoryEvent *ev = event_after(&t->events, last);
+  if (!ev) ev = event_after(&t->buffered, last_buffered);
+  if (!ev) return NULL;
+  ev->user_metadata = cmd->user_metadata;
+  ev->event_group_markers = cmd->event_group_markers;
+  return NULL;
+}
+
 static err *apply_commands(command_ctx *c) {
   const pb_RespondWorkflowTaskCompletedRequest *r = c->request;
   for (size_t i = 0; i < r->commands.n; i++) {
@@ -92,7 +111,7 @@ static err *apply_commands(command_ctx *c) {
       return command_refuse(c, PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
                             "%s is not supported by this version of the server", rule->name);
     }
-    TRY(rule->apply(c, r->commands.v[i]));
+    TRY(apply_command(c, rule, r->commands.v[i]));
   }
   return run_is_open(c->run) && !is_heartbeat(r) ? messages_take_rest(c) : NULL;
 }

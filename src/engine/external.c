@@ -85,7 +85,6 @@ err *command_signal_external(command_ctx *c, const pb_Command *cmd) {
   EVENT(t, ev, attrs, SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
         signal_external_workflow_execution_initiated_event_attributes,
         SignalExternalWorkflowExecutionInitiatedEventAttributes);
-  ev->user_metadata = cmd->user_metadata;
   attrs->workflow_task_completed_event_id = c->completed_event_id;
   attrs->namespace = in->namespace;
   attrs->namespace_id = own_namespace_id(run);
@@ -228,7 +227,6 @@ err *command_cancel_external(command_ctx *c, const pb_Command *cmd) {
   EVENT(t, ev, attrs, REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
         request_cancel_external_workflow_execution_initiated_event_attributes,
         RequestCancelExternalWorkflowExecutionInitiatedEventAttributes);
-  ev->user_metadata = cmd->user_metadata;
   attrs->workflow_task_completed_event_id = c->completed_event_id;
   attrs->namespace = in->namespace;
   attrs->namespace_id = own_namespace_id(run);

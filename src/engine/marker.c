@@ -27,7 +27,6 @@ err *command_record_marker(command_ctx *c, const pb_Command *cmd) {
                           "RecordMarkerCommandAttributes.Details"));
   EVENT(t, ev, attrs, MARKER_RECORDED, marker_recorded_event_attributes,
         MarkerRecordedEventAttributes);
-  ev->user_metadata = cmd->user_metadata;
   attrs->marker_name = in->marker_name;
   attrs->details.v = (void *)in->details.v;
   attrs->details.n = in->details.n;

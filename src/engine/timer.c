@@ -33,7 +33,6 @@ err *command_start_timer(command_ctx *c, const pb_Command *cmd) {
   }
   tx *t = &run->tx;
   EVENT(t, ev, attrs, TIMER_STARTED, timer_started_event_attributes, TimerStartedEventAttributes);
-  ev->user_metadata = cmd->user_metadata;
   attrs->timer_id = in->timer_id;
   attrs->start_to_fire_timeout = in->start_to_fire_timeout;
   attrs->workflow_task_completed_event_id = c->completed_event_id;

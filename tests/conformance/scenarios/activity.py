@@ -8,6 +8,8 @@ from driver.values import (
     app_failure,
     blob,
     cancel_activity,
+    cancel_timer,
+    command,
     done,
     payload,
     payloads,
@@ -449,4 +451,25 @@ def activity_many_wait_for_task(t):
     time.sleep(0.2)
     t.activity_done(tasks["a0"], "zero")
     t.step(done())
+    t.history()
+
+
+@scenario()
+def command_metadata_and_groups(t):
+    """A command's metadata and event groups are on the event it becomes, whatever the command."""
+    def grouped(one, label):
+        one.user_metadata.summary.CopyFrom(payload(label))
+        one.event_group_markers.add().label.id = label
+        one.event_group_markers.add().inbound_event.inbound_event_id = 1
+        return one
+
+    t.start()
+    t.complete(t.task(), grouped(activity("a", t.queue), "activity"),
+               grouped(timer("t", 60), "timer"),
+               grouped(command("record_marker", marker_name="m"), "marker"),
+               grouped(command("modify_workflow_properties",
+                               upserted_memo={"fields": {"k": payload("v")}}), "memo"))
+    t.signal()
+    t.complete(t.task(), grouped(cancel_timer("t"), "cancel"), grouped(cancel_activity(5), "stop"),
+               grouped(done("x"), "end"))
     t.history()
