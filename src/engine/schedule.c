@@ -42,7 +42,9 @@ scheduler schedule_open(engine_run *run) {
 }
 
 void schedule_settle(engine_run *run, scheduler *s) {
-  scheduler_advance(s);
+  do {
+    scheduler_advance(s);
+  } while (schedule_drop_starts(run, s));
   schedule_keep_effects(run, s);
   run->state.last_event_time = run->tx.now_ns;
 }

@@ -32,6 +32,26 @@ static void keep_stop(engine_run *run, const scheduler_effect *e) {
                                  (long long)run->state.schedule->next_item);
 }
 
+bool schedule_drop_starts(engine_run *run, scheduler *s) {
+  size_t n, kept = 0;
+  if (s->state->start) return false;
+  engine_item **items = items_sorted(run, PB_ITEM_KIND_SCHEDULED_START, s->arena, &n);
+  for (size_t i = 0; i < n; i++) {
+    scheduler_not_started(s, ((const start_item *)item_msg(items[i]))->start);
+    item_delete(run, items[i]);
+  }
+  for (size_t i = 0; i < s->n_effects; i++) {
+    if (s->effects[i].kind == EFFECT_START) {
+      scheduler_not_started(s, s->effects[i].start);
+    } else {
+      s->effects[kept++] = s->effects[i];
+    }
+  }
+  bool dropped = n > 0 || kept < s->n_effects;
+  s->n_effects = kept;
+  return dropped;
+}
+
 void schedule_keep_effects(engine_run *run, scheduler *s) {
   for (size_t i = 0; i < s->n_effects; i++) {
     const scheduler_effect *e = &s->effects[i];

@@ -18,6 +18,8 @@ bool schedule_is_whole(const pb_store_RunState *state);
 
 /* --- schedule_effects.c --- */
 
+/* Where the action cannot be started, no start is made; true if there was one. */
+bool schedule_drop_starts(engine_run *run, scheduler *s);
 /* What the rules want done becomes items, which messages are derived from. */
 void schedule_keep_effects(engine_run *run, scheduler *s);
 /* A workflow has ended. It was started, even if the answer to that is still on its way. */
