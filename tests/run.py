@@ -10,6 +10,7 @@ counted while a suite runs; everything else it prints is in .dev/test/SUITE.log.
 import argparse
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,16 +29,19 @@ current = None  # the running command; it leads its own process group
 
 
 class Suite:
-    """A budget of 0 means: not in this form of the run, unless it is named."""
+    """A budget of 0 means: not in this form of the run, unless it is named. Needs are files, and
+    programs that not every machine has."""
 
     def __init__(self, name, what, budget, full_budget, needs, commands, full=None,
-                 server="build/perdure"):
+                 server="build/perdure", programs=()):
+        self.programs = programs
         self.name, self.what, self.needs, self.server = name, what, needs, server
         self.budgets = {False: budget, True: full_budget}
         self.commands, self.full = commands, full or commands
 
     def present(self):
-        return all(os.path.exists(os.path.join(ROOT, p)) for p in self.needs)
+        return (all(os.path.exists(os.path.join(ROOT, p)) for p in self.needs) and
+                all(shutil.which(p) for p in self.programs))
 
     def budget(self, full):
         return self.budgets[full] or self.budgets[True]
@@ -83,6 +87,12 @@ SUITES = [
           [SERVER, [PYTHON, "tests/e2e/typescript/run.py"]]),
     Suite("e2e-cli", "official command line", 60, 60, ["tests/e2e/cli", "src/server/meson.build"],
           [SERVER, e2e("tests/e2e/cli")]),
+    Suite("e2e-go", "official Go SDK, where go is installed", 0, 120,
+          ["tests/e2e/go/run.py", "src/server/meson.build"],
+          [SERVER, [PYTHON, "tests/e2e/go/run.py"]], programs=["go"]),
+    Suite("e2e-java", "official Java SDK, where mvn is installed", 0, 120,
+          ["tests/e2e/java/run.py", "src/server/meson.build"],
+          [SERVER, [PYTHON, "tests/e2e/java/run.py"]], programs=["mvn", "java"]),
     Suite("e2e-asan", "official Python SDK against the server with ASan and UBSan", 120, 150,
           ["tests/e2e/python", "src/server/meson.build"],
           [["./dev", "build", "asan", "perdure"], e2e("tests/e2e/python")],
