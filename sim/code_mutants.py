@@ -62,8 +62,6 @@ MUTANTS = [
      "a silent sticky worker keeps the run"),
     ("engine/wft.c", "  s->wft_attempt = was_sticky ? attempt : attempt + 1;\n  wft_schedule",
      "  s->wft_attempt = 1;\n  wft_schedule", "attempts of workflow tasks are not counted"),
-    ("engine/wft.c", "return s->wft_started_id == token->started_id && s->wft_started_time == "
-     "token->started_time_ns;", "return true;", "any token of the task is taken"),
     ("engine/wft.c", "s->wft_attempt != token->attempt", "false",
      "a token of another attempt is taken"),
     ("engine/complete.c", "bool more = r->force_create_new_workflow_task || "
@@ -99,7 +97,7 @@ MUTANTS = [
      "runs leave memory with a task handed out"),
     ("shard/run_cache.c", "if (due) timers_evicted(s, run, due);", "(void)due;",
      "deadlines leave memory with the run"),
-    ("shard/run_cache.c", "if (rl->load.error && run->publish_ready) timers_read_again(s, "
+    ("shard/run_cache.c", "if (rl->load.error && run->publish_ready) timers_load_again(s, "
      "run->key);", "", "a dropped run is read once only"),
     ("shard/start.c", "return (policy){0, st->signal ? START_USE : START_DEDUPED, NULL};",
      "(void)0;", "a repeated start is a new one"),
