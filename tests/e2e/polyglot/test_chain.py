@@ -1,5 +1,5 @@
-"""A TypeScript workflow starts a child in Python, whose activity in TypeScript fails: the client sees
-the chain of failures that it sees with the original server (chain.json), field by field.
+"""A TypeScript workflow starts a child in Python, whose activity in TypeScript fails: the client
+sees the chain of failures that it sees with the original server (chain.json), field by field.
 
     POLYGLOT_RECORD=1 PERDURE_SERVER=.dev/venv/bin/temporal pytest ...    records it again
 """
