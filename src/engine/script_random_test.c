@@ -70,16 +70,29 @@ static const char *command_line(walk *k, engine_run *run) {
   }
 }
 
+/* Of an update that waits, that was accepted, or of none. */
+static const char *message_line(walk *k) {
+  static const char *const ways[] = {"accept", "accept", "respond", "refuse"};
+  const char *way = ways[below(k, ARRAY_LEN(ways))];
+  return arena_printf(&k->arena, " %s u%d%s\n", way, (int)below(k, NAMES),
+                      strcmp(way, "respond") == 0 ? " outcome.success=r" : "");
+}
+
 static const char *completion(walk *k, engine_run *run) {
   arena *a = &k->arena;
   const char *text = arena_printf(
-      a, "complete token=w%d%s%s%s\n", (int)below(k, 3),
+      a, "complete token=w%d%s%s%s%s\n", (int)below(k, 3),
+      below(k, 2) ? " capabilities.discard_speculative_workflow_task_with_events=true" : "",
       below(k, 2) ? " sticky_attributes.worker_task_queue=s "
                     "sticky_attributes.schedule_to_start_timeout=2s"
                   : "",
       below(k, 5) ? "" : " force_create_new_workflow_task=true",
       below(k, 4) ? ""
                   : arena_printf(a, " return_new_workflow_task=true as=w%d", (int)below(k, 3)));
+  for (uint64_t n = below(k, 3); n > 0; n--) {
+    text = arena_printf(a, "%s%s", text, message_line(k));
+  }
+  if (below(k, 3) == 0) return text; /* nothing else: a speculative task may be dropped */
   for (uint64_t n = below(k, MOST_COMMANDS + 1); n > 0; n--) {
     text = arena_printf(a, "%s%s", text, command_line(k, run));
   }
@@ -154,7 +167,12 @@ static const char *outside(walk *k, engine_run *run) {
 
 static const char *any_line(walk *k, engine_run *run) {
   arena *a = &k->arena;
-  switch (below(k, 25)) {
+  switch (below(k, 28)) {
+    case 25:
+    case 26:
+      return arena_printf(a, "update u%d\n", (int)below(k, NAMES));
+    case 27:
+      return arena_printf(a, "look u%d\n", (int)below(k, NAMES));
     case 22:
     case 23:
     case 24:

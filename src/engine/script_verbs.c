@@ -145,6 +145,7 @@ static void give_wft(world *w, const engine_wft *t, bool whole) {
   if (whole) text_dump(&w->out, &pb_PollWorkflowTaskQueueResponse_desc, r);
   buf_addb(&w->out, '\n');
   if (t->unwritten.p) world_add_events(w, t->unwritten, "  then ", w->now_ns);
+  script_add_messages(w, &r->messages);
 }
 
 static const char *do_poll(world *w, const script_line *line) {
@@ -214,7 +215,12 @@ static const char *do_complete(world *w, const script_line *line) {
   const char *why =
       script_fill(w, line, 1, "token as", &pb_RespondWorkflowTaskCompletedRequest_desc, r);
   r->commands.v = arena_array(a, pb_Command *, line->n_subs + 1);
+  r->messages.v = arena_array(a, pb_Message *, line->n_subs + 1);
   for (size_t i = 0; i < line->n_subs && !why; i++) {
+    if (script_is_message(&line->subs[i])) {
+      why = script_message(w, &line->subs[i], r);
+      continue;
+    }
     r->commands.v[r->commands.n] = pb_new(a, Command);
     why = fill_command(w, &line->subs[i], r->commands.v[r->commands.n++]);
   }
@@ -225,6 +231,9 @@ static const char *do_complete(world *w, const script_line *line) {
   engine_step *st = world_begin(w);
   err *e = engine_wft_complete(world_run(w), st, token, r, &done);
   world_end(w, e);
+  if (!e && done.response->reset_history_event_id) {
+    buf_addf(&w->out, "goes back to %lld\n", (long long)done.response->reset_history_event_id);
+  }
   if (!e && done.next.response) {
     give_wft(w, &done.next, false);
     world_keep_token(w, option(line, "as", SPAN("wft")), done.next.token);
@@ -494,6 +503,9 @@ static const char *do_limits(world *w, const script_line *line) {
     LIMIT(suggest_history_events);
     LIMIT(pending);
     LIMIT(signals);
+    LIMIT(updates_in_flight);
+    LIMIT(updates);
+    LIMIT(update_bytes);
     LIMIT(buffered_events);
     LIMIT(buffered_bytes);
     LIMIT(ledger_bytes);
@@ -606,6 +618,9 @@ static const struct {
     {"reset_sticky", do_reset_sticky},
     {"signal", do_signal},
     {"attach", do_attach},
+    {"update", script_update},
+    {"reapply", script_reapply},
+    {"look", script_look},
     {"cancel", do_cancel},
     {"terminate", do_terminate},
     {"advance", do_advance},

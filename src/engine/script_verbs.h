@@ -48,6 +48,19 @@ const char *script_unpause(world *w, const script_line *line);
 const char *script_reset(world *w, const script_line *line);
 const char *script_options(world *w, const script_line *line);
 
+/* --- script_update.c --- */
+
+const char *script_update(world *w, const script_line *line);
+const char *script_reapply(world *w, const script_line *line);
+const char *script_look(world *w, const script_line *line);
+/* "accept ID", "refuse ID", "respond ID": a message below `complete`, with its command but for a
+ * refusal. */
+bool script_is_message(const script_line *line);
+const char *script_message(world *w, const script_line *line,
+                           pb_RespondWorkflowTaskCompletedRequest *r);
+/* What a task carries. */
+void script_add_messages(world *w, const pb_list_Message *messages);
+
 /* --- script_explain.c --- */
 
 const char *script_explain(world *w, const script_line *line);

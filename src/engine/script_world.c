@@ -140,8 +140,9 @@ static void add_due(world *w, int64_t due_ns) {
 }
 
 static void add_row(world *w, const store_row *row) {
-  static const char *const kinds[] = {"?",     "activity", "timer",  "buffered", "request",
-                                      "child", "signal",   "cancel", "result"};
+  static const char *const kinds[] = {
+      "?",     "activity", "timer",  "buffered", "request",
+      "child", "signal",   "cancel", "result",   [PB_ITEM_KIND_UPDATE] = "update"};
   switch (row->kind) {
     case ROW_RUN_INSERT:
     case ROW_RUN_UPDATE:
@@ -226,6 +227,7 @@ static void add_outcome(world *w, engine_run *run, const engine_step *st, const 
   add_rows(w, st, prefix);
   add_tasks(w, st, prefix);
   add_messages(w, run, st, prefix);
+  script_add_updates(w, st);
   if (st->reply_err) add_err(w, "reply", st->reply_err);
   buf_addf(&w->out, "%s%s%s", prefix,
            st->n_rows == 0 ? "nothing stored"

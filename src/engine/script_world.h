@@ -83,5 +83,7 @@ const engine_token *world_token_named(const world *w, span name);
 /* Writes events, one a line, after the prefix. Times that are not `now_ns` are shown. */
 void world_add_events(world *w, span history, const char *prefix, int64_t now_ns);
 void world_add_place(world *w, store_queued q);
+/* script_update.c: updates that came further. */
+void script_add_updates(world *w, const engine_step *st);
 
 #endif

@@ -146,15 +146,19 @@ static err *check_limits(const engine_run *run, const engine_limits *l, size_t n
   }
   if (run->update_bytes + n_bytes > l->update_bytes) {
     return too_many_at_once_error(
-        a, arena_printf(a, "limit on total size of in-flight updates has been reached (%zu)",
-                        l->update_bytes));
+        a, arena_printf(
+               a, "limit on total payload size of in-flight updates has been reached (%zu bytes)",
+               l->update_bytes));
   }
   if (updates_count(run) < l->updates) return NULL;
-  return ERR(a, FAILED_PRECONDITION,
-             "The limit on the total number of distinct updates in this workflow has been reached "
-             "(%lld). Make sure any duplicate updates share an Update ID so the server can "
-             "deduplicate them, and consider rejecting updates that you aren't going to process",
-             (long long)l->updates);
+  return ERR(
+      a, FAILED_PRECONDITION,
+      "The limit on the total number of distinct updates in this workflow has been reached "
+      "(%lld). Make sure any duplicate updates share an Update ID so the server can "
+      "deduplicate them, and consider rejecting updates that you aren't going to process. You can "
+      "also Continue-as-New to avoid this; we recommend you check Continue-as-New Suggested "
+      "in your Workflow.",
+      (long long)l->updates);
 }
 
 err *engine_update_admit(engine_run *run, engine_step *st, const pb_update_Request *request) {

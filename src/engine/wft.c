@@ -171,7 +171,7 @@ pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabiliti
 static void suggest_continue_as_new(engine_run *run, arena *a) {
   const engine_limits *l = run->tx.st->host->limits;
   pb_store_RunState *s = &run->state;
-  s->wft_suggest_reasons.v = arena_array(a, int32_t, 2);
+  s->wft_suggest_reasons.v = arena_array(a, int32_t, 3);
   s->wft_suggest_reasons.n = 0;
   if (s->history_bytes >= (int64_t)l->suggest_history_bytes) {
     s->wft_suggest_reasons.v[s->wft_suggest_reasons.n++] =
@@ -180,6 +180,10 @@ static void suggest_continue_as_new(engine_run *run, arena *a) {
   if (s->next_event_id - 1 >= l->suggest_history_events) {
     s->wft_suggest_reasons.v[s->wft_suggest_reasons.n++] =
         PB_SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS;
+  }
+  if (updates_count(run) >= l->updates * 9 / 10) {
+    s->wft_suggest_reasons.v[s->wft_suggest_reasons.n++] =
+        PB_SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_UPDATES;
   }
   s->wft_suggest_continue_as_new = s->wft_suggest_reasons.n > 0;
 }

@@ -4,7 +4,9 @@ import time
 
 from driver import updates as u
 from driver.registry import scenario
-from driver.values import app_failure, command, done, payloads, secs, timer
+from driver.values import app_failure, blob, command, done, payloads, secs, timer
+
+TOO_MANY_UPDATES = 3
 
 
 @scenario()
@@ -500,3 +502,48 @@ def update_workflow_times_out(t):
     t.settle("accepted", sent)
     t.settle("admitted", waits)
     t.history()
+
+
+@scenario()
+def update_limit_total(t):
+    """A run takes 2,000 updates; from 1,800 on its worker is told to continue as new."""
+    u.idle(t)
+    for known in range(0, 2000, 8):
+        sent = [u.later(t, f"u{known + i}", stage=u.ACCEPTED) for i in range(8)]
+        answered = 0
+        while answered < len(sent):
+            task = t.poll_call()
+            count = len(task.messages)
+            messages = [m for i in range(count) for m in u.accepted(task, at=i)]
+            fields = {"messages": messages, "commands": u.says(*messages)}
+            t.call("RespondWorkflowTaskCompleted", task_token=task.task_token, **fields)
+            answered += count
+        for update in sent:
+            update.result(20)
+    accepted = suggested = 0
+    for event in t.events():
+        started = event.workflow_task_started_event_attributes
+        if not suggested and TOO_MANY_UPDATES in started.suggest_continue_as_new_reasons:
+            suggested = accepted
+            t.note("suggested", started.suggest_continue_as_new)
+        accepted += event.HasField("workflow_execution_update_accepted_event_attributes")
+    t.note("at 1,800 of 2,000, counting what is in flight", 1791 <= suggested <= 1800)
+    u.send(t, "one-too-many", label="one more")
+    u.send(t, "u7", label="a known one")
+
+
+@scenario()
+def update_limit_bytes(t):
+    """Requests of updates in flight may have 20 MiB in all."""
+    u.idle(t)
+    t.signal()
+    task = t.task()
+    large = {"input": {"name": "upd", "args": blob(3 * 1024 * 1024)}}
+    waiting = []
+    for i in range(6):
+        request = {"meta": {"update_id": f"u{i}"}, **large}
+        waiting.append(u.later(t, request=request, stage=u.ACCEPTED, timeout=8))
+        time.sleep(0.3)
+    request = {"meta": {"update_id": "seventh"}, **large}
+    u.send(t, request=request, label="the seventh", timeout=5)
+    t.terminate()
