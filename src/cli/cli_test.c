@@ -100,7 +100,10 @@ TEST(values_of_all_forms) {
   assert_int_equal(l.options.n_namespaces, 3);
   assert_string_equal(l.options.namespaces[2], "b");
   assert_int_equal(l.options.shard.shed_bytes, 512 << 20);
-  assert_int_equal(l.options.n_notes, 1);
+  const pb_AddSearchAttributesRequest *attributes = &l.options.search_attributes;
+  assert_int_equal(attributes->search_attributes.n, 1);
+  assert_true(span_eq(attributes->search_attributes.v[0]->key, SPAN("CustomIntField")));
+  assert_int_equal(attributes->search_attributes.v[0]->value, PB_INDEXED_VALUE_TYPE_INT);
   arena_release(&l.arena);
 }
 

@@ -29,7 +29,8 @@ static const cli_flag start_dev_flags[] = {
      "Set a value of the dynamic configuration, e.g. limit.blobSize.error=10240. Keys this server "
      "has no use for are ignored; of a repeated key the last value counts."},
     {"search-attribute", 0, CLI_PAIR, true, "NAME=TYPE", NULL,
-     "Accepted and checked, but search attributes are not built yet: a start that sets one fails."},
+     "Add a search attribute to every namespace of the command line. Types are Text, Keyword, Int, "
+     "Double, Bool, Datetime and KeywordList."},
     {"sqlite-pragma", 0, CLI_PAIR, true, "PRAGMA=VALUE", NULL,
      "Accepted; this server chooses its own pragmas."},
     {"ui-public-path", 0, CLI_TEXT, false, "PATH", NULL, "Accepted; the web page has one path."},

@@ -137,18 +137,24 @@ static void add_note(arena *a, server_options *o, const char *note) {
   o->notes = more;
 }
 
-static err *check_attribute(arena *a, const char *text) {
-  static const char *const types[] = {"Text", "Keyword",  "Int",        "Double",
-                                      "Bool", "Datetime", "KeywordList"};
+static err *add_attribute(arena *a, server_options *o, const char *text) {
+  pb_AddSearchAttributesRequest *all = &o->search_attributes;
   const char *type = strchr(text, '=') + 1;
-  for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-    if (strcmp(type, types[i]) == 0) return NULL;
+  int32_t number = 1;
+  while (attribute_type_name(number) && strcmp(attribute_type_name(number), type) != 0) number++;
+  if (!attribute_type_name(number)) {
+    return ERR(
+        a, INVALID_ARGUMENT,
+        "--search-attribute %s: the type is one of Text, Keyword, Int, Double, Bool, Datetime, "
+        "KeywordList.",
+        text);
   }
-  return ERR(
-      a, INVALID_ARGUMENT,
-      "--search-attribute %s: the type is one of Text, Keyword, Int, Double, Bool, Datetime, "
-      "KeywordList.",
-      text);
+  pb_AddSearchAttributesRequest_SearchAttributesEntry *e =
+      pb_new(a, AddSearchAttributesRequest_SearchAttributesEntry);
+  e->key = span_of(text, (size_t)(type - text) - 1);
+  e->value = number;
+  all->search_attributes.v[all->search_attributes.n++] = e;
+  return NULL;
 }
 
 static err *add_namespace(arena *a, server_options *o, const char *name) {
@@ -164,8 +170,9 @@ static err *add_namespace(arena *a, server_options *o, const char *name) {
 
 /* Flags that may be repeated. */
 static err *read_lists(const cli_args *args, arena *a, server_options *o) {
-  bool attributes = false;
   o->namespaces = arena_array(a, const char *, args->n_values + 1);
+  o->search_attributes.search_attributes.v =
+      arena_array(a, pb_AddSearchAttributesRequest_SearchAttributesEntry *, args->n_values + 1);
   TRY(add_namespace(a, o, "default"));
   for (size_t i = 0; i < args->n_values; i++) {
     const char *flag = args->values[i].flag->name, *text = args->values[i].text;
@@ -175,13 +182,7 @@ static err *read_lists(const cli_args *args, arena *a, server_options *o) {
       const char *key = arena_printf(a, "%.*s", (int)(equals - text), text);
       TRY(server_options_set(a, o, key, equals + 1));
     }
-    if (strcmp(flag, "search-attribute") == 0) {
-      TRY(check_attribute(a, text));
-      attributes = true;
-    }
-  }
-  if (attributes) {
-    add_note(a, o, "search attributes are not built yet: a workflow started with one is refused");
+    if (strcmp(flag, "search-attribute") == 0) TRY(add_attribute(a, o, text));
   }
   return NULL;
 }

@@ -22,6 +22,7 @@ typedef struct server_options {
   bool polls_end_on_shutdown; /* workers are told to leave ending their polls to the server */
   const char **namespaces;    /* "default" first */
   size_t n_namespaces;
+  pb_AddSearchAttributesRequest search_attributes; /* to be in each of them */
   log_level log_level;
   log_format log_format;
   bool print_config;

@@ -142,7 +142,7 @@ static err *check_sizes(command_ctx *c, const attributes *in) {
                              "StartChildWorkflowExecutionCommandAttributes.Memo");
 }
 
-static err *check_child(command_ctx *c, const attributes *in) {
+static err *check_child(command_ctx *c, const attributes *in, pb_SearchAttributes **ret_known) {
   TRY(command_check_namespace(c, in->namespace, CAUSE));
   TRY(check_ids(c, in));
   TRY(check_times(c, in));
@@ -151,7 +151,7 @@ static err *check_child(command_ctx *c, const attributes *in) {
   if (why) return command_refuse(c, CAUSE, "%s", why);
   TRY(check_queue(c, in));
   TRY(check_unbuilt(c, in));
-  TRY(command_check_search_attributes(c, in->search_attributes));
+  TRY(command_check_search_attributes(c, in->search_attributes, false, ret_known));
   TRY(check_sizes(c, in));
   return command_check_pending(c, c->run->outside.children,
                                PB_WORKFLOW_TASK_FAILED_CAUSE_PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED,
@@ -180,7 +180,8 @@ err *command_start_child(command_ctx *c, const pb_Command *cmd) {
       cmd->which_attributes == PB_Command_start_child_workflow_execution_command_attributes_FIELD
           ? cmd->start_child_workflow_execution_command_attributes
           : &none;
-  TRY(check_child(c, in));
+  pb_SearchAttributes *known;
+  TRY(check_child(c, in, &known));
   engine_run *run = c->run;
   tx *t = &run->tx;
   EVENT(t, ev, attrs, START_CHILD_WORKFLOW_EXECUTION_INITIATED,
@@ -206,7 +207,7 @@ err *command_start_child(command_ctx *c, const pb_Command *cmd) {
   attrs->retry_policy = retry_policy_filled(in->retry_policy, t->arena);
   attrs->header = in->header;
   attrs->memo = in->memo;
-  attrs->search_attributes = in->search_attributes;
+  attrs->search_attributes = known;
   attrs->inherit_build_id = in->inherit_build_id;
   attrs->priority = in->priority;
   tx_append(run, ev);

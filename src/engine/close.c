@@ -228,7 +228,8 @@ static const char *continue_queue_problem(const pb_TaskQueue *q, arena *a) {
 }
 
 static err *check_continue(command_ctx *c,
-                           const pb_ContinueAsNewWorkflowExecutionCommandAttributes *in) {
+                           const pb_ContinueAsNewWorkflowExecutionCommandAttributes *in,
+                           pb_SearchAttributes **ret_known) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES;
   const pb_WorkflowExecutionStartedEventAttributes *s = c->run->info->started;
   arena *a = c->run->tx.arena;
@@ -250,6 +251,7 @@ static err *check_continue(command_ctx *c,
                           "kind:TASK_QUEUE_KIND_NORMAL",
                           why, SPAN_ARG(type), SPAN_ARG(queue));
   }
+  TRY(command_check_search_attributes(c, in->search_attributes, false, ret_known));
   return command_check_bytes(c, in->input.n, c->run->tx.st->host->limits->blob_bytes, cause,
                              "ContinueAsNewWorkflowExecutionCommandAttributes. Input");
 }
@@ -270,7 +272,6 @@ static void continue_how(const engine_run *run,
   f->input = in->input;
   f->header = in->header;
   f->memo = in->memo;
-  f->search_attributes = in->search_attributes;
   f->retry_policy = retry_policy_filled(in->retry_policy, a);
   f->cron_schedule = in->cron_schedule;
   f->last_completion_result = in->last_completion_result;
@@ -289,11 +290,13 @@ err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
                   BAD_CONTINUE_AS_NEW_ATTRIBUTES, "ContinueAsNewWorkflowExecution");
   const pb_ContinueAsNewWorkflowExecutionCommandAttributes *in =
       cmd->continue_as_new_workflow_execution_command_attributes;
-  TRY(check_continue(c, in));
+  pb_SearchAttributes *known;
+  TRY(check_continue(c, in, &known));
   engine_run *run = c->run;
   tx *t = &run->tx;
   follow_args f;
   continue_how(run, in, &f);
+  f.search_attributes = known;
   new_run(run, &f);
   if (f.backoff_ns) f.shown_backoff = pb_duration_new(t->arena, f.backoff_ns);
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
@@ -313,7 +316,7 @@ err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
   attrs->last_completion_result = in->last_completion_result;
   attrs->header = in->header;
   attrs->memo = in->memo;
-  attrs->search_attributes = in->search_attributes;
+  attrs->search_attributes = known;
   attrs->inherit_build_id = in->inherit_build_id;
   run_close(run, PB_WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW, ev);
   start_follower(run, &f);

@@ -40,8 +40,9 @@ MUST_USE err *command_check_pending(command_ctx *c, int64_t pending, int32_t cau
                                     const char *what);
 /* Refuses a target in another namespace than the run's; empty is the run's. */
 MUST_USE err *command_check_namespace(command_ctx *c, span name, int32_t cause);
-/* Refuses attributes that the namespace does not have; NULL is none. */
-MUST_USE err *command_check_search_attributes(command_ctx *c, const pb_SearchAttributes *some);
+/* Search attributes as they go into events (attributes_check); NULL is none. */
+MUST_USE err *command_check_search_attributes(command_ctx *c, const pb_SearchAttributes *some,
+                                              bool keep_nil, pb_SearchAttributes **ret);
 /* "negative duration" or another reason why a client's duration is not one; NULL when it is. */
 const char *duration_problem(const pb_Duration *d);
 /* Why a retry policy is not valid, or NULL. Fills nothing in. */

@@ -79,6 +79,9 @@ typedef struct engine_host {
   int64_t (*next_seq)(void *ctx);
   /* A fresh run: its key and its id (36 characters, carrying the key), in the arena. */
   void (*new_run)(void *ctx, arena *a, int64_t *ret_run, span *ret_run_id);
+  /* The namespace's record: which search attributes it has. No function, or NULL: only those that
+   * exist everywhere. */
+  const pb_store_Namespace *(*namespace)(void *ctx, int64_t ns);
   /* How long closed runs of a namespace are kept; 0, or no function: for good. */
   int64_t (*retention_ns)(void *ctx, int64_t ns);
   /* The same for a run that another step will make: only the id is stored until then. */
@@ -211,6 +214,8 @@ pb_PendingActivityInfo *engine_describe_activity(const engine_run *run, int64_t 
  * NULL while it is open. Parts of the answer are the run's. */
 pb_api_ExplainWorkflowResponse *engine_explain(const engine_run *run, const pb_HistoryEvent *close,
                                                arena *a);
+/* Its entry in a list, from the blobs of its row alone. DATA_LOSS when they do not decode. */
+MUST_USE err *engine_list_entry(span info, span state, arena *a, pb_WorkflowExecutionInfo **ret);
 /* Workflow type, retry policy, ... of the run for a query task or a describe. */
 const pb_store_RunInfo *engine_info(const engine_run *run);
 /* Events of the pending workflow task that are not in history (transient attempts), to be shown to

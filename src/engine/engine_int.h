@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 #include "proto/pb_time.h"
 #include "schedule/cron.h"
+#include "visibility/attribute.h"
 
 /* Item ids: up to ITEM_FIRST_BUFFERED they are event ids. */
 enum { ITEM_FIRST_BUFFERED = 1 << 18, ITEM_FIRST_SIGNAL_REQUEST = 1 << 19 };
@@ -125,6 +126,8 @@ void tx_end_unwritten(engine_run *run);
 /* Sets `state` to what its row says. */
 void run_recall_state(engine_run *run);
 engine_run *run_new(int64_t run, int64_t ns);
+/* Whether what every reader relies on is there. */
+bool info_is_whole(const pb_store_RunInfo *info);
 /* A new item and its editable message of the kind's type. `name` may be SPAN_NONE. */
 void *item_new(engine_run *run, int64_t id, int32_t kind, span name);
 engine_item *item_by_id(const engine_run *run, int64_t id, int32_t kind);
@@ -291,6 +294,18 @@ void reset_point_note(engine_run *run, int64_t completed_id, span checksum, span
 pb_ResetPoints *reset_points_all(const engine_run *run, arena *a);
 /* What was set and upserted, and what is known of the builds of workers. */
 pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
+
+/* Whether a run in this state says that its tasks fail. */
+bool search_attributes_report(const pb_store_RunState *s);
+
+/* --- visible.c --- */
+
+/* Never NULL. */
+const pb_store_Namespace *step_namespace(const engine_run *run, const engine_step *st);
+/* Whether this transaction changes what lists see. */
+bool visible_changed(const engine_run *run);
+/* Adds the row; what it points to are the run's rows of this step. */
+void visible_write(engine_run *run, bool first);
 
 /* --- start.c --- */
 

@@ -37,18 +37,6 @@ err *command_record_marker(command_ctx *c, const pb_Command *cmd) {
   return NULL;
 }
 
-/* A payload that decodes to nothing removes its key. */
-static bool is_nil(const pb_Payload *p) {
-  if (!p) return true;
-  for (size_t i = 0; i < p->metadata.n; i++) {
-    if (span_eq(p->metadata.v[i]->key, SPAN("encoding")) &&
-        span_eq(p->metadata.v[i]->value, SPAN("binary/null"))) {
-      return true;
-    }
-  }
-  return span_eq(p->data, SPAN("null")) || (p->metadata.n == 0 && p->data.n == 0);
-}
-
 void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes) {
   arena *a = run->tx.arena;
   const pb_SearchAttributes *old = run->state.search_attributes;
@@ -65,7 +53,7 @@ void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes
     if (!replaced) merged->indexed_fields.v[merged->indexed_fields.n++] = old->indexed_fields.v[i];
   }
   for (size_t k = 0; k < changes->indexed_fields.n; k++) {
-    if (!is_nil(changes->indexed_fields.v[k]->value)) {
+    if (!attribute_is_nil(changes->indexed_fields.v[k]->value)) {
       merged->indexed_fields.v[merged->indexed_fields.n++] = changes->indexed_fields.v[k];
     }
   }
@@ -86,7 +74,7 @@ void merge_memo(engine_run *run, const pb_Memo *changes) {
     if (!replaced) merged->fields.v[merged->fields.n++] = old->fields.v[i];
   }
   for (size_t k = 0; k < changes->fields.n; k++) {
-    if (!is_nil(changes->fields.v[k]->value)) {
+    if (!attribute_is_nil(changes->fields.v[k]->value)) {
       merged->fields.v[merged->fields.n++] = changes->fields.v[k];
     }
   }
@@ -121,21 +109,12 @@ err *command_modify_properties(command_ctx *c, const pb_Command *cmd) {
   return NULL;
 }
 
-/* Only what SDKs write about their own patches: attributes of users come with visibility. */
-static bool is_predefined(span name) {
-  return span_eq(name, SPAN("TemporalChangeVersion")) || span_eq(name, SPAN("BuildIds")) ||
-         span_eq(name, SPAN("BinaryChecksums"));
-}
-
-err *command_check_search_attributes(command_ctx *c, const pb_SearchAttributes *some) {
-  for (size_t i = 0; some && i < some->indexed_fields.n; i++) {
-    span name = some->indexed_fields.v[i]->key;
-    if (is_predefined(name)) continue;
-    return command_refuse(c, PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES,
-                          "Namespace %.*s has no mapping defined for search attribute %.*s",
-                          SPAN_ARG(c->run->info->namespace_name), SPAN_ARG(name));
-  }
-  return NULL;
+err *command_check_search_attributes(command_ctx *c, const pb_SearchAttributes *some, bool keep_nil,
+                                     pb_SearchAttributes **ret) {
+  engine_step *st = c->run->tx.st;
+  err *bad = attributes_check(step_namespace(c->run, st), some, keep_nil, st->arena, ret);
+  if (!bad) return NULL;
+  return command_refuse(c, PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES, "%s", bad->what);
 }
 
 err *command_upsert_search_attributes(command_ctx *c, const pb_Command *cmd) {
@@ -150,13 +129,15 @@ err *command_upsert_search_attributes(command_ctx *c, const pb_Command *cmd) {
   }
   engine_run *run = c->run;
   tx *t = &run->tx;
-  TRY(command_check_search_attributes(c, in->search_attributes));
+  pb_SearchAttributes *changes;
+  TRY(command_check_search_attributes(c, in->search_attributes, true, &changes));
+  if (!changes) changes = in->search_attributes;
   EVENT(t, ev, attrs, UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         upsert_workflow_search_attributes_event_attributes,
         UpsertWorkflowSearchAttributesEventAttributes);
   attrs->workflow_task_completed_event_id = c->completed_event_id;
-  attrs->search_attributes = in->search_attributes;
-  merge_search_attributes(run, in->search_attributes);
+  attrs->search_attributes = changes;
+  merge_search_attributes(run, changes);
   tx_append(run, ev);
   return NULL;
 }

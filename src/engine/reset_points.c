@@ -106,9 +106,13 @@ static span problem_cause(const pb_store_RunState *s, arena *a) {
 }
 
 /* A run whose tasks fail again and again says so until one succeeds. */
+bool search_attributes_report(const pb_store_RunState *s) {
+  return s->wft_failures >= REPORTED_FAILURES && s->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+}
+
 static void add_problems(const engine_run *run, pb_SearchAttributes *all, arena *a) {
   const pb_store_RunState *s = &run->state;
-  if (s->wft_failures < REPORTED_FAILURES || !run_is_open(run)) return;
+  if (!search_attributes_report(s)) return;
   texts problems = {0};
   add_text(&problems, "category=",
            s->last_wft_timeout_type ? SPAN("WorkflowTaskTimedOut") : SPAN("WorkflowTaskFailed"), a);

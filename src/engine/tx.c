@@ -370,6 +370,7 @@ void run_recall_state(engine_run *run) {
 }
 
 static void run_row_write(engine_run *run) {
+  bool visible = visible_changed(run), first = !run->inserted;
   state_keep(run, encode(run, &pb_store_RunState_desc, &run->state));
   store_row *row = step_row(run->tx.st);
   *row = (store_row){.kind = run->inserted ? ROW_RUN_UPDATE : ROW_RUN_INSERT,
@@ -380,8 +381,9 @@ static void run_row_write(engine_run *run) {
                      .due_ns = run_due_ns(run),
                      .queued = run->wft_queued,
                      .blob = bytes_ref(run->state_blob)};
-  if (run->inserted) return;
-  row->info = bytes_ref(run->info_blob);
+  if (first) row->info = bytes_ref(run->info_blob);
+  if (visible) visible_write(run, first);
+  if (!first) return;
   run->inserted = true;
   *step_row(run->tx.st) = (store_row){.kind = ROW_CURRENT_PUT,
                                       .run = run->run,
@@ -456,7 +458,7 @@ static bool item_is_whole(int32_t kind, const void *msg) {
   return s && s->activity_type && s->task_queue;
 }
 
-static bool info_is_whole(const pb_store_RunInfo *info) {
+bool info_is_whole(const pb_store_RunInfo *info) {
   const pb_WorkflowExecutionStartedEventAttributes *s = info->started;
   return s && s->workflow_type && s->task_queue;
 }

@@ -80,7 +80,8 @@ static pb_WorkflowExecutionConfig *describe_config(const engine_run *run, arena 
   return c;
 }
 
-static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) {
+/* What lists and descriptions both tell. */
+static pb_WorkflowExecutionInfo *common_info(const engine_run *run, arena *a) {
   const pb_store_RunInfo *i = run->info;
   const pb_store_RunState *s = &run->state;
   pb_WorkflowExecutionInfo *w = pb_new(a, WorkflowExecutionInfo);
@@ -100,13 +101,33 @@ static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) 
   w->state_transition_count = s->state_transitions;
   w->memo = s->memo ? s->memo : pb_new(a, Memo);
   w->search_attributes = search_attributes_all(run, a);
-  w->auto_reset_points = reset_points_all(run, a);
   w->task_queue = i->started->task_queue->name;
-  w->most_recent_worker_version_stamp = s->worker_version;
-  w->first_run_id = i->started->first_execution_run_id;
-  w->priority = i->started->priority;
   if (s->close_time) w->execution_duration = pb_duration_new(a, s->close_time - i->execution_time);
   return w;
+}
+
+static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) {
+  pb_WorkflowExecutionInfo *w = common_info(run, a);
+  w->auto_reset_points = reset_points_all(run, a);
+  w->most_recent_worker_version_stamp = run->state.worker_version;
+  w->first_run_id = run->info->started->first_execution_run_id;
+  w->priority = run->info->started->priority;
+  return w;
+}
+
+err *engine_list_entry(span info, span state, arena *a, pb_WorkflowExecutionInfo **ret) {
+  engine_run run = {0};
+  pb_store_RunState *s;
+  err *e = PB_DECODE(store_RunInfo, arena_dup(a, info), a, &run.info);
+  if (!e) e = PB_DECODE(store_RunState, arena_dup(a, state), a, &s);
+  if (e || !info_is_whole(run.info)) return ERR(a, DATA_LOSS, "a stored run does not decode");
+  run.state = *s;
+  pb_WorkflowExecutionInfo *w = common_info(&run, a);
+  if (run_is_open(&run)) {
+    w->history_length = w->history_size_bytes = w->state_transition_count = 0;
+  }
+  *ret = w;
+  return NULL;
 }
 
 static void add_request(pb_WorkflowExecutionExtendedInfo *x, span id, int32_t type,

@@ -245,17 +245,41 @@ static void on_namespace(shard_op *op, const err *e, const void *response) {
   }
 }
 
-/* Those that are missing, one after the other; then serves. */
+static shard_op *next_op(server *s) {
+  s->ns_op = (shard_op){.arena = &s->arena, .deadline_ns = INT64_MAX, .done = on_namespace};
+  return &s->ns_op;
+}
+
+/* Whether the namespace's attributes are being written; also when they cannot be. */
+static bool add_attributes(server *s, const shard_namespace_info *ns) {
+  const pb_store_Namespace *record = shard_namespace_newest(s->shard, ns);
+  pb_store_Namespace *changed;
+  if (!s->options->search_attributes.search_attributes.n) return false;
+  err *e = attributes_add(record, &s->options->search_attributes, &s->arena, &changed);
+  if (e) {
+    start_failed(s, e);
+    return true;
+  }
+  if (changed->search_attributes.n == record->search_attributes.n) return false;
+  shard_update_namespace(s->shard, next_op(s), changed);
+  return true;
+}
+
+/* Those that are missing, one after the other, with their search attributes; then serves. */
 static void make_namespaces(server *s) {
   const server_options *o = s->options;
   while (s->ns_next < o->n_namespaces) {
-    span name = span_cstr(o->namespaces[s->ns_next++]);
-    if (shard_namespace(s->shard, name)) continue;
-    pb_store_Namespace record = {
-        .name = name, .retention = 24 * 3600 * NS_PER_SEC, .state = PB_NAMESPACE_STATE_REGISTERED};
-    s->ns_op = (shard_op){.arena = &s->arena, .deadline_ns = INT64_MAX, .done = on_namespace};
-    shard_register_namespace(s->shard, &s->ns_op, &record);
-    return;
+    span name = span_cstr(o->namespaces[s->ns_next]);
+    const shard_namespace_info *ns = shard_namespace(s->shard, name);
+    if (!ns) {
+      pb_store_Namespace record = {.name = name,
+                                   .retention = 24 * 3600 * NS_PER_SEC,
+                                   .state = PB_NAMESPACE_STATE_REGISTERED};
+      shard_register_namespace(s->shard, next_op(s), &record);
+      return;
+    }
+    s->ns_next++;
+    if (add_attributes(s, ns)) return;
   }
   serve(s);
 }

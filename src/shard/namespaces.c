@@ -102,6 +102,11 @@ int64_t host_retention_ns(void *ctx, int64_t ns) {
   return e ? e->newest->record->retention : 0;
 }
 
+const pb_store_Namespace *host_namespace(void *ctx, int64_t ns) {
+  const ns_entry *e = by_key(ctx, ns);
+  return e ? e->newest->record : NULL;
+}
+
 /* Whether the name is taken, or will be. */
 static bool name_is_used(const shard *s, span name) {
   LIST_FOR_EACH (n, &s->namespaces) {

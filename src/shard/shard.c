@@ -170,6 +170,7 @@ shard *shard_new(env *e, store *st, const shard_config *config,
                           .queue_key = host_queue_key,
                           .next_seq = host_next_seq,
                           .new_run = host_new_run,
+                          .namespace = host_namespace,
                           .retention_ns = host_retention_ns,
                           .promise_run = host_promise_run,
                           .namespace_id = host_namespace_id};

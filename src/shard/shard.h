@@ -22,6 +22,7 @@
 #include "base/heap.h"
 #include "engine/engine.h"
 #include "store/store.h"
+#include "visibility/filter.h"
 
 typedef struct shard shard;
 
@@ -100,6 +101,9 @@ const shard_namespace_info *shard_namespace_after(const shard *s, span name);
 /* The namespace a task token belongs to, for a request that names none; NULL: not our token. */
 const shard_namespace_info *shard_namespace_of_token(const shard *s, span token);
 /* Changes of namespaces answer without a response when they are durable. op->ns is not used. */
+
+/* The key that a run id carries; false: it carries none. */
+bool shard_run_key(span run_id, int64_t *ret_key);
 
 /* A new one: its key, id and time are given to it. ALREADY_EXISTS
  * (NamespaceAlreadyExistsFailure). */
@@ -181,6 +185,37 @@ void shard_describe_worker(shard *s, shard_op *op, const pb_DescribeWorkerReques
 /* A workflow or activity queue. Durable when done. */
 void shard_update_queue_config(shard *s, shard_op *op, const pb_UpdateTaskQueueConfigRequest *r);
 void shard_describe_task_queue(shard *s, shard_op *op, const pb_DescribeTaskQueueRequest *r);
+
+/* --- lists --- */
+
+enum { SHARD_LIST_PAGE = 1000 };
+
+/* Which runs, in what order (visibility/filter.h). Lists see what was acknowledged before. */
+typedef struct shard_list {
+  const filter *filter;
+  span query; /* its text: a page token belongs to it */
+  size_t limit;
+  span page_token; /* empty: from the begin */
+} shard_list;
+
+/* `response` of op->done. Entries live in the op's arena. */
+typedef struct shard_listed {
+  pb_WorkflowExecutionInfo **v;
+  size_t n;
+  span next_page_token; /* empty: that was all */
+} shard_listed;
+
+typedef struct shard_counted {
+  int64_t count;
+  const store_group *groups; /* when the filter groups */
+  size_t n_groups;
+} shard_counted;
+
+/* INVALID_ARGUMENT for a page token that is not of this list; DEADLINE_EXCEEDED when the answer
+ * takes longer than SHARD_QUERY_MS. */
+void shard_list_runs(shard *s, shard_op *op, const shard_list *l);
+void shard_count_runs(shard *s, shard_op *op, const filter *f);
+enum { SHARD_QUERY_MS = 1000 };
 
 /* The caller has gone: a waiting op ends at once (done with CANCELLED), a task that was matched to
  * it goes to another poller. Harmless when the op is past waiting. */

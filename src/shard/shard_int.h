@@ -403,6 +403,7 @@ void namespaces_release(shard *s);
 bool namespace_row(const store_row *row);
 MUST_USE err *namespace_load(shard *s, const store_row *row, arena *a);
 int64_t host_retention_ns(void *ctx, int64_t ns);
+const pb_store_Namespace *host_namespace(void *ctx, int64_t ns);
 
 /* --- promise.c: run keys of children --- */
 

@@ -134,6 +134,8 @@ void sql_make_plan(sql_plan *p, const store_query *q, uint32_t present, arena *a
     p->rest[p->n_rest++] = all.v[i];
     p->needs_record = p->needs_record || needs_record(all.v[i]);
   }
+  /* Only of records without a division is an attribute's id of one namespace. */
+  if (q->divided && p->driver) p->needs_record = true;
   if (q->kind == QUERY_GROUP && field_needs_record(&q->group)) p->needs_record = true;
   if (q->kind == QUERY_PAGE && q->ordered && field_needs_record(&q->order)) p->needs_record = true;
   bool in_order = q->kind == QUERY_PAGE && !q->ordered && !named;
@@ -160,6 +162,9 @@ static void add_attribute(sql *s, const sql_plan *p, const sql_source *src) {
   sql_bind(s, VALUE_OF_INT(p->driver->field.attribute * 2 + src->divided));
   sql_add(s, " AND a.value = ");
   sql_bind(s, src->value);
+  if (!p->needs_record) return;
+  sql_add(s, " AND v.ns = ");
+  sql_bind(s, VALUE_OF_INT(p->query->ns));
 }
 
 static void add_named(sql *s, const sql_plan *p, const store_pred *name) {

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "store/store_fixture.h"
 
-enum { RUNS = 400, QUERIES = 3000 };
+enum { RUNS = 250, QUERIES = 1500 };
 /* Kinds of attributes; each namespace has one of each. */
 enum { TEXT = 1, INT, NUMBER, LIST, ATTRIBUTES = LIST };
 

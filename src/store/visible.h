@@ -2,7 +2,8 @@
  *
  * A run that is to be found has one record, written in the same transaction as the run
  * (ROW_VISIBLE_PUT of store.h) and deleted with it. It holds the columns below and any number of
- * attributes: numbered by the caller, unique over all namespaces, and typed by their values. An
+ * attributes: numbered by the caller and typed by their values. Records of two namespaces may share
+ * an attribute's number only where those of one have divisions. An
  * attribute with several values (the members of a list, the words of a text) is several entries
  * with one id.
  *

@@ -227,7 +227,10 @@ static void handle(void *ctx, rpc_call *call) {
                       .zones = shard_zones(a->shard),
                       .now_ns = a->env->now_ns(a->env)};
   err *e = check_place(&k, m);
-  if (k.ns) k.check.ns_name = k.ns->name;
+  if (k.ns) {
+    k.check.ns_name = k.ns->name;
+    k.check.ns = shard_namespace_newest(a->shard, k.ns);
+  }
   if (!e) e = check_sender(&k);
   if (!e) e = check_memory(&k, m->row);
   if (!e) e = m->row->handle(&k);

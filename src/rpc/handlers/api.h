@@ -110,6 +110,23 @@ err *api_patch_schedule(ask *k);
 err *api_delete_schedule(ask *k);
 err *api_describe_schedule(ask *k);
 err *api_matching_times(ask *k);
+/* list.c */
+err *api_list_workflows(ask *k);
+err *api_scan_workflows(ask *k);
+err *api_count_workflows(ask *k);
+err *api_list_archived(ask *k);
+/* list_legacy.c */
+err *api_list_open(ask *k);
+err *api_list_closed(ask *k);
+/* The filter of a request, for this namespace. */
+MUST_USE err *ask_filter(ask *k, span query, filter **ret);
+/* Lists, and answers with what `map` makes of the shard_listed. */
+err *ask_list(ask *k, span query, int32_t page_size, span page_token, api_map map);
+/* search_attributes.c */
+err *api_get_search_attributes(ask *k);
+err *api_add_search_attributes(ask *k);
+err *api_remove_search_attributes(ask *k);
+err *api_list_search_attributes(ask *k);
 /* worker.c */
 err *api_poll_workflow(ask *k);
 err *api_poll_activity(ask *k);

@@ -27,6 +27,7 @@ typedef struct checker {
   zones *zones;
   int64_t now_ns;
   span ns_name;
+  const pb_store_Namespace *ns; /* NULL: search attributes are only those that are everywhere */
 } checker;
 
 /* --- clients --- */
@@ -60,8 +61,8 @@ MUST_USE err *check_links(const checker *k, const pb_list_Link *links);
 MUST_USE err *check_priority(const checker *k, const pb_Priority *priority);
 /* A random UUID, for ids that were left out. */
 span check_new_id(const checker *k);
-/* None are defined yet: every name is refused. */
-MUST_USE err *check_search_attributes(const checker *k, const pb_SearchAttributes *attributes);
+/* As they go into events; NULL when none has a value. */
+MUST_USE err *check_search_attributes(const checker *k, pb_SearchAttributes **attributes);
 MUST_USE err *check_worker_version(const checker *k, bool use_versioning, span build_id,
                                    const pb_WorkerDeploymentOptions *options,
                                    const pb_TaskQueue *queue);

@@ -1,48 +1,9 @@
 #include "rpc/handlers/check.h"
+#include "visibility/attribute.h"
 
-/* Search attributes that the server itself keeps: no client may set them. */
-static const char *const system_attributes[] = {
-    "WorkflowId",    "RunId",        "WorkflowType",        "TaskQueue",
-    "StartTime",     "CloseTime",    "ExecutionTime",       "ExecutionStatus",
-    "ParentRunId",   "RootRunId",    "ParentWorkflowId",    "RootWorkflowId",
-    "HistoryLength", "VisibilityId", "HistorySizeBytes",    "ExecutionDuration",
-    "_version",      "Namespace",    "StateTransitionCount"};
-
-/* Search attributes that exist everywhere and that a client may set. */
-static const char *const predefined_attributes[] = {"TemporalChangeVersion",
-                                                    "BinaryChecksums",
-                                                    "BuildIds",
-                                                    "BatcherNamespace",
-                                                    "BatcherUser",
-                                                    "TemporalScheduledStartTime",
-                                                    "TemporalScheduledById",
-                                                    "TemporalSchedulePaused",
-                                                    "TemporalNamespaceDivision",
-                                                    "TemporalPauseInfo",
-                                                    "TemporalReportedProblems"};
-
-static bool is_one_of(span name, const char *const *names, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (span_eq(name, span_cstr(names[i]))) return true;
-  }
-  return false;
-}
-
-err *check_search_attributes(const checker *k, const pb_SearchAttributes *attributes) {
-  if (!attributes || attributes->indexed_fields.n == 0) return NULL;
-  span name = attributes->indexed_fields.v[0]->key;
-  if (is_one_of(name, system_attributes, ARRAY_LEN(system_attributes))) {
-    return ERR(k->arena, INVALID_ARGUMENT, "%.*s attribute can't be set in SearchAttributes",
-               SPAN_ARG(name));
-  }
-  if (is_one_of(name, predefined_attributes, ARRAY_LEN(predefined_attributes))) {
-    return ERR(k->arena, UNIMPLEMENTED,
-               "search_attributes: this server does not keep %.*s yet; start without it",
-               SPAN_ARG(name));
-  }
-  return ERR(k->arena, INVALID_ARGUMENT,
-             "Namespace %.*s has no mapping defined for search attribute %.*s",
-             SPAN_ARG(k->ns_name), SPAN_ARG(name));
+err *check_search_attributes(const checker *k, pb_SearchAttributes **attributes) {
+  pb_store_Namespace bare = {.name = k->ns_name};
+  return attributes_check(k->ns ? k->ns : &bare, *attributes, false, k->arena, attributes);
 }
 
 err *check_worker_version(const checker *k, bool use_versioning, span build_id,

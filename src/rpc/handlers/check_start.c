@@ -177,12 +177,11 @@ err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
   }
   TRY(check_id_policies(k, s->workflow_id_reuse_policy, s->workflow_id_conflict_policy));
   TRY(check_conflict_options(k, s->on_conflict_options));
-  TRY(check_search_attributes(k, s->search_attributes));
+  TRY(check_search_attributes(k, &s->search_attributes));
   TRY(check_priority(k, s->priority));
   TRY(check_links(k, &s->links));
   TRY(check_unbuilt(k, s));
   TRY(check_sizes(k, s));
-  s->search_attributes = NULL;
   s->memo = memo_without_nils(k, s->memo);
   resolve_timeouts(k, s);
   *ret_start = s;
@@ -247,13 +246,12 @@ err *check_signal_with_start(const checker *k, const pb_SignalWithStartWorkflowE
                "supported for this operation.");
   }
   default_id_policies(s, PB_WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING);
-  TRY(check_search_attributes(k, s->search_attributes));
+  TRY(check_search_attributes(k, &s->search_attributes));
   TRY(check_priority(k, s->priority));
   TRY(check_links(k, &s->links));
   TRY(check_unbuilt(k, s));
   TRY(check_sizes(k, s));
   TRY(check_blob(k, r->signal_input.n));
-  s->search_attributes = NULL;
   s->memo = memo_without_nils(k, s->memo);
   resolve_timeouts(k, s);
 

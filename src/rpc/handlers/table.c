@@ -32,13 +32,13 @@ const api_row api_workflow_rows[] = {
     {"ResetStickyTaskQueue", RPC_NAMESPACE_WRITE, api_reset_sticky, 0},
     {"PollWorkflowExecutionTimeSkipping", RPC_NAMESPACE_READ, NULL, API_LONG_POLL},
     /* Lists */
-    {"ListWorkflowExecutions", RPC_NAMESPACE_READ, NULL, 0},
-    {"CountWorkflowExecutions", RPC_NAMESPACE_READ, NULL, 0},
-    {"ScanWorkflowExecutions", RPC_NAMESPACE_READ, NULL, 0},
-    {"ListOpenWorkflowExecutions", RPC_NAMESPACE_READ, NULL, 0},
-    {"ListClosedWorkflowExecutions", RPC_NAMESPACE_READ, NULL, 0},
-    {"ListArchivedWorkflowExecutions", RPC_NAMESPACE_READ, NULL, 0},
-    {"GetSearchAttributes", RPC_NAMESPACE_READ, NULL, 0},
+    {"ListWorkflowExecutions", RPC_NAMESPACE_READ, api_list_workflows, 0},
+    {"CountWorkflowExecutions", RPC_NAMESPACE_READ, api_count_workflows, 0},
+    {"ScanWorkflowExecutions", RPC_NAMESPACE_READ, api_scan_workflows, 0},
+    {"ListOpenWorkflowExecutions", RPC_NAMESPACE_READ, api_list_open, 0},
+    {"ListClosedWorkflowExecutions", RPC_NAMESPACE_READ, api_list_closed, 0},
+    {"ListArchivedWorkflowExecutions", RPC_NAMESPACE_READ, api_list_archived, 0},
+    {"GetSearchAttributes", RPC_NAMESPACE_READ, api_get_search_attributes, 0},
     /* Workers */
     {"PollWorkflowTaskQueue", RPC_NAMESPACE_WRITE, api_poll_workflow, API_LONG_POLL},
     {"RespondWorkflowTaskCompleted", RPC_NAMESPACE_WRITE, api_wft_complete, 0},
@@ -144,9 +144,12 @@ const api_row api_workflow_rows[] = {
 };
 
 const api_row api_operator_rows[] = {
-    {"AddSearchAttributes", RPC_NAMESPACE_ADMIN, NULL, 0},
-    {"RemoveSearchAttributes", RPC_NAMESPACE_ADMIN, NULL, 0},
-    {"ListSearchAttributes", RPC_NAMESPACE_READ, NULL, 0},
+    {"AddSearchAttributes", RPC_NAMESPACE_ADMIN, api_add_search_attributes,
+     API_NAMES_NAMESPACE},
+    {"RemoveSearchAttributes", RPC_NAMESPACE_ADMIN, api_remove_search_attributes,
+     API_NAMES_NAMESPACE},
+    {"ListSearchAttributes", RPC_NAMESPACE_READ, api_list_search_attributes,
+     API_NAMES_NAMESPACE},
     {"DeleteNamespace", RPC_NAMESPACE_ADMIN, NULL, 0},
     {"AddOrUpdateRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},
     {"RemoveRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},

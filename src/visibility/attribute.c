@@ -1,0 +1,233 @@
+#include "visibility/attribute.h"
+
+#include <stdlib.h>
+
+#include "proto/pb_table.h"
+
+typedef struct row {
+  const char *name;
+  int32_t type;
+  attribute_kind kind;
+  store_column column;
+  int32_t number; /* of COLUMN_ATTRIBUTE; never changes: rows hold it */
+} row;
+
+/* clang-format off */
+#define KEYWORD PB_INDEXED_VALUE_TYPE_KEYWORD
+#define KEYWORDS PB_INDEXED_VALUE_TYPE_KEYWORD_LIST
+#define INT PB_INDEXED_VALUE_TYPE_INT
+#define BOOL PB_INDEXED_VALUE_TYPE_BOOL
+#define DATETIME PB_INDEXED_VALUE_TYPE_DATETIME
+
+static const row rows[] = {
+    {"WorkflowId", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_WORKFLOW_ID, 0},
+    {"RunId", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_RUN_ID, 0},
+    {"WorkflowType", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_TYPE, 0},
+    {"StartTime", DATETIME, ATTRIBUTE_SYSTEM, COLUMN_STARTED, 0},
+    {"ExecutionTime", DATETIME, ATTRIBUTE_SYSTEM, COLUMN_EXECUTION, 0},
+    {"CloseTime", DATETIME, ATTRIBUTE_SYSTEM, COLUMN_CLOSED, 0},
+    {"ExecutionStatus", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_STATUS, 0},
+    {"TaskQueue", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_QUEUE, 0},
+    {"HistoryLength", INT, ATTRIBUTE_SYSTEM, COLUMN_EVENTS, 0},
+    {"ExecutionDuration", INT, ATTRIBUTE_SYSTEM, COLUMN_DURATION, 0},
+    {"StateTransitionCount", INT, ATTRIBUTE_SYSTEM, COLUMN_TRANSITIONS, 0},
+    {"HistorySizeBytes", INT, ATTRIBUTE_SYSTEM, COLUMN_HISTORY_BYTES, 0},
+    {"ParentWorkflowId", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_PARENT_WORKFLOW_ID, 0},
+    {"ParentRunId", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_PARENT_RUN_ID, 0},
+    {"RootWorkflowId", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_ROOT_WORKFLOW_ID, 0},
+    {"RootRunId", KEYWORD, ATTRIBUTE_SYSTEM, COLUMN_ROOT_RUN_ID, 0},
+    {"TemporalExternalPayloadSizeBytes", INT, ATTRIBUTE_SYSTEM, COLUMN_ATTRIBUTE, 1},
+    {"TemporalExternalPayloadCount", INT, ATTRIBUTE_SYSTEM, COLUMN_ATTRIBUTE, 2},
+    {"TemporalChangeVersion", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 3},
+    {"BinaryChecksums", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 4},
+    {"BuildIds", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 5},
+    {"BatcherNamespace", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 6},
+    {"BatcherUser", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 7},
+    {"TemporalScheduledStartTime", DATETIME, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 8},
+    {"TemporalScheduledById", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 9},
+    {"TemporalSchedulePaused", BOOL, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 10},
+    {"TemporalNamespaceDivision", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_DIVISION, 0},
+    {"TemporalPauseInfo", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 11},
+    {"TemporalReportedProblems", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 12},
+    {"TemporalWorkerDeployment", KEYWORD, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 13},
+    {"TemporalWorkerDeploymentVersion", KEYWORD, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 14},
+    {"TemporalWorkflowVersioningBehavior", KEYWORD, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 15},
+    {"TemporalUsedWorkerDeploymentVersions", KEYWORDS, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 16},
+};
+/* clang-format on */
+
+/* As many as the original has columns for. */
+static const struct {
+  int32_t type;
+  const char *name;
+  size_t most;
+} types[] = {
+    {PB_INDEXED_VALUE_TYPE_UNSPECIFIED, "Unspecified", 0},
+    {PB_INDEXED_VALUE_TYPE_TEXT, "Text", 3},
+    {PB_INDEXED_VALUE_TYPE_KEYWORD, "Keyword", 10},
+    {PB_INDEXED_VALUE_TYPE_INT, "Int", 3},
+    {PB_INDEXED_VALUE_TYPE_DOUBLE, "Double", 3},
+    {PB_INDEXED_VALUE_TYPE_BOOL, "Bool", 3},
+    {PB_INDEXED_VALUE_TYPE_DATETIME, "Datetime", 3},
+    {PB_INDEXED_VALUE_TYPE_KEYWORD_LIST, "KeywordList", 3},
+};
+
+const char *attribute_type_name(int32_t type) {
+  return type >= 0 && (size_t)type < ARRAY_LEN(types) ? types[type].name : NULL;
+}
+
+static store_field field_of(int64_t ns, store_column column, int32_t number, int32_t type) {
+  store_field f = {.column = column};
+  if (column != COLUMN_ATTRIBUTE) return f;
+  f.attribute = ns << ATTRIBUTE_NS_BITS | number;
+  f.many = type == PB_INDEXED_VALUE_TYPE_KEYWORD_LIST || type == PB_INDEXED_VALUE_TYPE_TEXT;
+  return f;
+}
+
+static void from_row(int64_t ns, const row *r, attribute *ret) {
+  *ret = (attribute){.name = span_cstr(r->name),
+                     .type = r->type,
+                     .kind = r->kind,
+                     .field = field_of(ns, r->column, r->number, r->type)};
+}
+
+bool attribute_everywhere(size_t at, attribute *ret) {
+  if (at >= ARRAY_LEN(rows)) return false;
+  from_row(0, &rows[at], ret);
+  return true;
+}
+
+bool attribute_find(const pb_store_Namespace *ns, span name, attribute *ret) {
+  for (size_t i = 0; i < ns->search_attributes.n; i++) {
+    const pb_store_SearchAttribute *s = ns->search_attributes.v[i];
+    if (!span_eq(s->name, name)) continue;
+    *ret = (attribute){.name = s->name,
+                       .type = s->type,
+                       .kind = ATTRIBUTE_CUSTOM,
+                       .field = field_of(ns->key, COLUMN_ATTRIBUTE, s->number, s->type)};
+    return true;
+  }
+  for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    if (!span_eq(span_cstr(rows[i].name), name)) continue;
+    from_row(ns->key, &rows[i], ret);
+    return true;
+  }
+  return false;
+}
+
+/* --- changes --- */
+
+static bool is_custom(const pb_store_Namespace *ns, span name) {
+  for (size_t i = 0; i < ns->search_attributes.n; i++) {
+    if (span_eq(ns->search_attributes.v[i]->name, name)) return true;
+  }
+  return false;
+}
+
+static bool exists_everywhere(span name) {
+  for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    if (span_eq(span_cstr(rows[i].name), name)) return true;
+  }
+  return false;
+}
+
+static bool is_reserved(span name) {
+  static const char *const others[] = {"VisibilityId", "NamespaceId", "Namespace"};
+  for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+    if (span_eq(span_cstr(others[i]), name)) return true;
+  }
+  return exists_everywhere(name) || span_starts_with(name, SPAN("Temporal"));
+}
+
+static pb_store_Namespace *with_room(const pb_store_Namespace *ns, size_t more, arena *a) {
+  pb_store_Namespace *n = pb_new(a, store_Namespace);
+  size_t old = ns->search_attributes.n;
+  *n = *ns;
+  n->search_attributes.v = arena_array(a, pb_store_SearchAttribute *, old + more + 1);
+  for (size_t i = 0; i < old; i++) n->search_attributes.v[i] = ns->search_attributes.v[i];
+  return n;
+}
+
+static err *check_most(const pb_store_Namespace *ns, int32_t type, arena *a) {
+  size_t n = 0;
+  for (size_t i = 0; i < ns->search_attributes.n; i++) {
+    n += ns->search_attributes.v[i]->type == type;
+  }
+  if (n < types[type].most) return NULL;
+  return ERR(a, INVALID_ARGUMENT,
+             "Unable to create search attributes: cannot have more than %zu search attribute of "
+             "type %s.",
+             types[type].most, types[type].name);
+}
+
+typedef pb_AddSearchAttributesRequest_SearchAttributesEntry add_entry;
+
+static int by_name(const void *a, const void *b) {
+  const add_entry *x = *(add_entry *const *)a, *y = *(add_entry *const *)b;
+  return span_cmp(x->key, y->key);
+}
+
+static err *add_one(pb_store_Namespace *n, const add_entry *e, arena *a) {
+  if (is_custom(n, e->key)) return NULL;
+  TRY(check_most(n, e->value, a));
+  pb_store_SearchAttribute *s = pb_new(a, store_SearchAttribute);
+  if (n->last_search_attribute < ATTRIBUTE_FIRST_CUSTOM) {
+    n->last_search_attribute = ATTRIBUTE_FIRST_CUSTOM;
+  }
+  if (n->last_search_attribute + 1 >= 1 << ATTRIBUTE_NS_BITS) {
+    return ERR(a, RESOURCE_EXHAUSTED,
+               "%d search attributes were added to and removed from this namespace over time; it "
+               "takes no more",
+               n->last_search_attribute);
+  }
+  s->number = ++n->last_search_attribute;
+  s->name = e->key;
+  s->type = e->value;
+  n->search_attributes.v[n->search_attributes.n++] = s;
+  return NULL;
+}
+
+err *attributes_add(const pb_store_Namespace *ns, const pb_AddSearchAttributesRequest *r, arena *a,
+                    pb_store_Namespace **ret_ns) {
+  size_t count = r->search_attributes.n;
+  if (!count) return ERR(a, INVALID_ARGUMENT, "SearchAttributes are not set on request.");
+  add_entry **sorted = arena_array(a, add_entry *, count);
+  for (size_t i = 0; i < count; i++) sorted[i] = r->search_attributes.v[i];
+  if (count > 1) qsort(sorted, count, sizeof(add_entry *), by_name);
+  for (size_t i = 0; i < count; i++) {
+    if (is_reserved(sorted[i]->key)) {
+      return ERR(a, INVALID_ARGUMENT, "Search attribute %.*s is reserved by system.",
+                 SPAN_ARG(sorted[i]->key));
+    }
+    if (!attribute_type_name(sorted[i]->value)) {
+      return ERR(a, INVALID_ARGUMENT, "Unknown search attribute type: %d.", sorted[i]->value);
+    }
+  }
+  pb_store_Namespace *n = with_room(ns, count, a);
+  for (size_t i = 0; i < count; i++) TRY(add_one(n, sorted[i], a));
+  *ret_ns = n;
+  return NULL;
+}
+
+err *attributes_remove(const pb_store_Namespace *ns, const pb_RemoveSearchAttributesRequest *r,
+                       arena *a, pb_store_Namespace **ret_ns) {
+  if (!r->search_attributes.n) {
+    return ERR(a, INVALID_ARGUMENT, "SearchAttributes are not set on request.");
+  }
+  pb_store_Namespace *n = with_room(ns, 0, a);
+  for (size_t i = 0; i < r->search_attributes.n; i++) {
+    span name = r->search_attributes.v[i];
+    if (exists_everywhere(name)) {
+      return ERR(a, INVALID_ARGUMENT, "Unable to remove non-custom search attributes: %.*s.",
+                 SPAN_ARG(name));
+    }
+    size_t kept = 0;
+    for (size_t k = 0; k < n->search_attributes.n; k++) {
+      pb_store_SearchAttribute *s = n->search_attributes.v[k];
+      if (!span_eq(s->name, name)) n->search_attributes.v[kept++] = s;
+    }
+    n->search_attributes.n = kept;
+  }
+  *ret_ns = n;
+  return NULL;
+}
