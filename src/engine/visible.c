@@ -62,6 +62,7 @@ void visible_write(engine_run *run, bool first) {
   v->transitions = s->state_transitions;
   add_family(run->info->started, v);
   if (has_attributes(run, s)) add_attributes(run, v);
+  if (s->schedule) v->division = SPAN("TemporalScheduler");
   *step_row(run->tx.st) = (store_row){.kind = ROW_VISIBLE_PUT,
                                       .run = run->run,
                                       .ns = run->ns,

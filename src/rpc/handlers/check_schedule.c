@@ -62,7 +62,7 @@ static err *check_workflow(const checker *k, pb_NewWorkflowExecutionInfo *w) {
     return ERR(k->arena, INVALID_ARGUMENT,
                "Scheduled workflow must not contain WorkflowIDReusePolicy");
   }
-  return check_search_attributes(k, w->search_attributes);
+  return check_search_attributes(k, &w->search_attributes);
 }
 
 /* Copies the action with its queue's kind filled in. `ret_start` is NULL where a start would be
@@ -99,7 +99,7 @@ err *check_create_schedule(const checker *k, pb_CreateScheduleRequest *r,
   r->schedule = copy_schedule(k, r->schedule);
   TRY(check_spec(k, r->schedule));
   TRY(check_action(k, r->schedule, ret_start));
-  TRY(check_search_attributes(k, r->search_attributes));
+  TRY(check_search_attributes(k, &r->search_attributes));
   return check_blob(k, pb_encoded_bytes(&pb_CreateScheduleRequest_desc, r));
 }
 
@@ -109,7 +109,9 @@ err *check_update_schedule(const checker *k, pb_UpdateScheduleRequest *r,
   r->schedule = copy_schedule(k, r->schedule);
   TRY(check_action(k, r->schedule, ret_start));
   TRY(check_spec(k, r->schedule));
-  TRY(check_search_attributes(k, r->search_attributes));
+  pb_SearchAttributes *known = r->search_attributes;
+  TRY(check_search_attributes(k, &known));
+  if (known) r->search_attributes = known; /* none at all clears what the schedule has */
   if (!r->schedule->action ||
       r->schedule->action->which_action != PB_ScheduleAction_start_workflow_FIELD) {
     return ERR(k->arena, INVALID_ARGUMENT, "Only StartWorkflow action is supported for schedules");
