@@ -185,6 +185,7 @@ static bool child_read(const engine_run *run, const engine_item *it, arena *a, e
     return true;
   }
   m->kind = MESSAGE_CLOSE_CHILD;
+  m->child_only = true;
   m->terminates = c->initiated->parent_close_policy == PB_PARENT_CLOSE_POLICY_TERMINATE;
   if (m->terminates) m->cause = SPAN("by parent close policy");
   return c->state == PB_CHILD_STATE_CLOSING;

@@ -44,9 +44,9 @@ typedef struct engine_message {
   int64_t id;                    /* of the item */
   int64_t ns;                    /* of the receiver */
   pb_WorkflowExecution from, to; /* to.run_id empty: the newest run */
-  bool child_only;               /* SIGNAL, CANCEL: the target must be a child of the sender */
-  span request_id;               /* SIGNAL, CANCEL */
-  span first_run_id;             /* CLOSE_CHILD, CHILD_RESULT: of the child's chain */
+  bool child_only;   /* SIGNAL, CANCEL, CLOSE_CHILD: the target must be a child of the sender */
+  span request_id;   /* SIGNAL, CANCEL */
+  span first_run_id; /* CLOSE_CHILD, CHILD_RESULT: of the child's chain */
 
   const pb_StartWorkflowExecutionRequest *start; /* START_CHILD */
   const engine_parent *parent;                   /* NULL: `schedule` starts it */

@@ -38,7 +38,8 @@ static void act_cancel(shard *s, call *c, shard_run *run) {
   call_finish(c, run, e, NULL);
 }
 
-/* The newest run of the child's chain; another chain under its id has nothing to do with it. */
+/* The newest run of the child's chain. Another chain under its id has nothing to do with it, and a
+ * run that came of a reset is not its parent. */
 static void act_close(shard *s, call *c, shard_run *run) {
   const engine_message *m = c->request;
   engine_view v;
@@ -54,7 +55,9 @@ static void act_close(shard *s, call *c, shard_run *run) {
   engine_step *st = call_step(c, run);
   engine_terminate_args args = {.reason = m->cause,
                                 .identity = m->identity.p ? m->identity : server_identity};
-  call_finish(c, run, engine_terminate(run->engine, st, &args), NULL);
+  err *e = check_child(c, run);
+  if (!e) e = engine_terminate(run->engine, st, &args);
+  call_finish(c, run, e, NULL);
 }
 
 /* The children of a run that was reset are those of the run that came of it. */

@@ -709,3 +709,63 @@ def child_priority(t):
         t.wait_for("WORKFLOW_TASK_SCHEDULED", workflow_id=kid(t, n))
         t.history(label=f"history of child {n}", workflow_id=kid(t, n))
     t.terminate()
+
+
+# --- a parent that was reset
+
+
+def _reset(t):
+    """A parent whose child has started is reset to the task that heard of it."""
+    begin(t, one(t))
+    answer = t.does(
+        "reset",
+        "ResetWorkflowExecution",
+        workflow_execution=t.execution(),
+        reason="again",
+        workflow_task_finish_event_id=9,
+        request_id="reset",
+    )
+    t.run = answer.run_id
+
+
+@scenario()
+def reset_parent_signals_child(t):
+    """To the run that came of a reset the children of the first are no children."""
+    _reset(t)
+    t.step(signal_external(kid(t), child_workflow_only=True))
+    t.step(label="answer known")
+    t.history(t.run)
+    t.terminate()
+
+
+@scenario()
+def reset_parent_cancels_child(t):
+    """Nor can it ask them as their parent to cancel."""
+    _reset(t)
+    t.step(cancel_external(kid(t), child_workflow_only=True))
+    t.step(label="answer known")
+    t.history(t.run)
+    t.terminate()
+
+
+@scenario()
+def reset_parent_closes(t):
+    """Its end is not theirs: they go on."""
+    _reset(t)
+    t.step(done())
+    time.sleep(1)
+    kid_step(t, done("on its own"))
+    both(t)
+
+
+@scenario()
+def child_cron(t):
+    """A child on a cron schedule: the end of one of its runs is told to nobody."""
+    begin(t, one(t, cron_schedule="@every 1s"))
+    kid_step(t, done("one"))
+    kid_task(t)
+    t.describe("describe the parent meanwhile")
+    t.terminate(workflow_execution=kid_execution(t))
+    t.step(done())
+    t.history(t.run)
+    t.history(label="history of the last run", workflow_id=kid(t))
