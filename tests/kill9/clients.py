@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import uuid
+from collections import Counter
 
 import grpc
 from temporalio.api.command.v1 import Command
@@ -10,6 +11,7 @@ from temporalio.api.common.v1 import (ActivityType, Payload, Payloads, WorkflowE
                                       WorkflowType)
 from temporalio.api.enums.v1 import CommandType, EventType
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.update.v1 import message_pb2 as update_pb2
 from temporalio.api.workflowservice.v1 import (PollActivityTaskQueueRequest,
                                                PollWorkflowTaskQueueRequest,
                                                RespondActivityTaskCompletedRequest,
@@ -22,6 +24,8 @@ QUEUE, LONG_QUEUE = "ledger", "ledger-long"
 SIGNALS = 3
 OPEN_PER_STARTER = 4
 LONG_SECONDS = 8
+ENDS = {CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION}
 NOT_NOW = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED,
            grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED}
 OPTIONS = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50),
@@ -105,30 +109,72 @@ async def starter(load, number):
                 load.ledger.acknowledge(entry)
 
 
-def decide(kind, events):
-    """The scripted workflow: activity, timer, three signals, end. Long ones: one long activity."""
-    have = {e.event_type for e in events}
-    signals = sum(e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED for e in events)
-    if EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in have:
-        command = Command(command_type=CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK)
-        a = command.schedule_activity_task_command_attributes
-        a.activity_id = "1"
-        a.activity_type.CopyFrom(ActivityType(name=kind))
-        a.task_queue.name = LONG_QUEUE if kind == "long" else QUEUE
-        a.start_to_close_timeout.seconds = 120 if kind == "long" else 3
-        return [command]
-    if EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED not in have:
+def command(kind):
+    """A command of this type and its attributes, to be filled in."""
+    made = Command(command_type=getattr(CommandType, f"COMMAND_TYPE_{kind}"))
+    attributes = getattr(made, f"{kind.lower()}_command_attributes")
+    attributes.SetInParent()
+    return made, attributes
+
+
+def complete():
+    made, attributes = command("COMPLETE_WORKFLOW_EXECUTION")
+    attributes.result.CopyFrom(data('"done"'))
+    return [made]
+
+
+def schedule_activity(kind):
+    made, a = command("SCHEDULE_ACTIVITY_TASK")
+    a.activity_id = "1"
+    a.activity_type.CopyFrom(ActivityType(name=kind))
+    a.task_queue.name = LONG_QUEUE if kind == "long" else QUEUE
+    a.start_to_close_timeout.seconds = 120 if kind == "long" else 3
+    return [made]
+
+
+def timer_and_child(name):
+    timer, t = command("START_TIMER")
+    t.timer_id = "1"
+    t.start_to_fire_timeout.nanos = 20_000_000
+    child, c = command("START_CHILD_WORKFLOW_EXECUTION")
+    c.workflow_id = f"{name}/child"
+    c.workflow_type.CopyFrom(WorkflowType(name="child"))
+    c.task_queue.name = QUEUE
+    c.workflow_task_timeout.seconds = 2
+    return [timer, child]
+
+
+def decide_ledger(name, have):
+    """An activity, then a timer and a child, and three signals from outside."""
+    if not have["ACTIVITY_TASK_SCHEDULED"]:
+        return schedule_activity("ledger")
+    if not have["ACTIVITY_TASK_COMPLETED"]:
         return []
-    if kind != "long" and EventType.EVENT_TYPE_TIMER_STARTED not in have:
-        command = Command(command_type=CommandType.COMMAND_TYPE_START_TIMER)
-        command.start_timer_command_attributes.timer_id = "1"
-        command.start_timer_command_attributes.start_to_fire_timeout.nanos = 20_000_000
-        return [command]
-    if kind != "long" and (EventType.EVENT_TYPE_TIMER_FIRED not in have or signals < SIGNALS):
-        return []
-    command = Command(command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION)
-    command.complete_workflow_execution_command_attributes.result.CopyFrom(data('"done"'))
-    return [command]
+    if not have["TIMER_STARTED"]:
+        return timer_and_child(name)
+    ready = have["TIMER_FIRED"] and have["CHILD_WORKFLOW_EXECUTION_COMPLETED"]
+    return complete() if ready and have["WORKFLOW_EXECUTION_SIGNALED"] >= SIGNALS else []
+
+
+def decide_long(name, have):
+    if not have["ACTIVITY_TASK_SCHEDULED"]:
+        return schedule_activity("long")
+    return complete() if have["ACTIVITY_TASK_COMPLETED"] else []
+
+
+def decide_waiting(name, have):
+    """Does what an operator says: ends by a cancel request or a signal."""
+    if have["WORKFLOW_EXECUTION_CANCEL_REQUESTED"]:
+        return [command("CANCEL_WORKFLOW_EXECUTION")[0]]
+    return complete() if have["WORKFLOW_EXECUTION_SIGNALED"] else []
+
+
+DECIDE = {"ledger": decide_ledger, "long": decide_long, "waiting": decide_waiting,
+          "child": lambda name, have: complete()}
+
+
+def event_kinds(events):
+    return Counter(EventType.Name(e.event_type).removeprefix("EVENT_TYPE_") for e in events)
 
 
 async def poll(call, request):
@@ -143,31 +189,57 @@ async def poll(call, request):
         return None
 
 
+def add_message(request, update, kind, body):
+    """A message about this update, and the command that gives it its place."""
+    message = request.messages.add(id=f"{update.protocol_instance_id}/{kind}",
+                                   protocol_instance_id=update.protocol_instance_id)
+    message.body.Pack(body)
+    made, attributes = command("PROTOCOL_MESSAGE")
+    attributes.message_id = message.id
+    request.commands.append(made)
+
+
+def complete_updates(task, request):
+    for update in task.messages:
+        asked = update_pb2.Request()
+        update.body.Unpack(asked)
+        add_message(request, update, "accept", update_pb2.Acceptance(
+            accepted_request_message_id=update.id, accepted_request=asked,
+            accepted_request_sequencing_event_id=update.event_id))
+        done = update_pb2.Response(meta=asked.meta)
+        done.outcome.success.CopyFrom(data('"done"'))
+        add_message(request, update, "complete", done)
+
+
+async def answer_workflow_task(load, stub, task):
+    execution, events = task.workflow_execution, task.history.events
+    name = load.ledger.name_of(execution.workflow_id, execution.run_id)
+    load.ledger.observe(name, events)
+    scheduled = [e.event_id for e in events
+                 if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED][-1]
+    commands = DECIDE[task.workflow_type.name](execution.workflow_id, event_kinds(events))
+    entry = load.ledger.intend("task", name, scheduled)
+    request = RespondWorkflowTaskCompletedRequest(namespace="default", task_token=task.task_token,
+                                                  identity="kill9")
+    complete_updates(task, request)
+    request.commands.extend(commands)
+    # Timed out meanwhile; or a signal came in while the workflow wanted to end.
+    answer = await load.insist(stub.RespondWorkflowTaskCompleted, request, entry,
+                               {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT})
+    if answer:
+        load.ledger.acknowledge(entry)
+        if commands and commands[0].command_type in ENDS:
+            load.ledger.workflows[name].ended = True
+
+
 async def workflow_worker(load):
     stub = load.connect()
     request = PollWorkflowTaskQueueRequest(namespace="default", task_queue=TaskQueue(name=QUEUE),
                                            identity="kill9")
     while True:
         task = await poll(stub.PollWorkflowTaskQueue, request)
-        if not task:
-            continue
-        name, events = task.workflow_execution.workflow_id, task.history.events
-        load.ledger.observe(name, events)
-        scheduled = [e.event_id for e in events
-                     if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED][-1]
-        commands = decide(task.workflow_type.name, events)
-        entry = load.ledger.intend("task", name, scheduled)
-        answer = await load.insist(
-            stub.RespondWorkflowTaskCompleted, RespondWorkflowTaskCompletedRequest(
-                namespace="default", task_token=task.task_token, commands=commands,
-                identity="kill9"), entry,
-            # Timed out meanwhile; or a signal came in while the workflow wanted to end.
-            {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT})
-        if answer:
-            load.ledger.acknowledge(entry)
-            if commands and commands[0].command_type == \
-                    CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION:
-                load.ledger.workflows[name].ended = True
+        if task:
+            await answer_workflow_task(load, stub, task)
 
 
 async def activity_worker(load, queue):

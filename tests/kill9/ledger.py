@@ -5,14 +5,16 @@ from collections import Counter
 
 import grpc
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 
 ENDS = {EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT}
 STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 
 
@@ -25,13 +27,17 @@ class Entry:
 
 
 class Workflow:
-    def __init__(self, name):
-        self.name = name
+    """One run, named by its workflow id; a run that a reset made has a name of its own."""
+
+    def __init__(self, name, id):
+        self.name, self.id = name, id
         self.run = None  # once the start was acknowledged
         self.entries = []
         self.seen = []  # events of the last check, encoded
         self.observed = []  # beginnings of the history that a worker was shown
         self.dirty = self.ended = False
+        self.is_reset = False
+        self.deleting = False  # asked for, maybe not answered yet
 
 
 class Ledger:
@@ -42,12 +48,25 @@ class Ledger:
         self.dispatches = Counter()  # (workflow, scheduled event id) of long activities
         self.surprises = []
 
+    def name_of(self, id, run):
+        """What the ledger calls the run: the workflow id, or more for one that a reset made."""
+        first = self.workflows.get(id)
+        return id if not first or first.run in (None, run) else f"{id}@{run}"
+
+    def named(self, name):
+        return self.workflows.setdefault(name, Workflow(name, name.split("@")[0]))
+
     def intend(self, op, name, detail=None):
-        workflow = self.workflows.setdefault(name, Workflow(name))
-        entry = Entry(op, workflow, detail)
-        workflow.entries.append(entry)
+        entry = Entry(op, self.named(name), detail)
+        entry.workflow.entries.append(entry)
+        entry.workflow.deleting |= op == "delete"
         self._write("intent", entry)
         return entry
+
+    def follow(self, id, run):
+        """A reset of this workflow was acknowledged with the run that it made."""
+        made = self.named(f"{id}@{run}")
+        made.run, made.is_reset, made.dirty = run, True, True
 
     def acknowledge(self, entry, outcome=True):
         entry.outcome = outcome
@@ -62,13 +81,10 @@ class Ledger:
         self._write("refused", entry)
 
     def observe(self, name, events):
-        """A worker was shown these events; the trailing workflow task may still be transient."""
-        events = list(events)
-        while events and events[-1].event_type in (STARTED, SCHEDULED):
-            events.pop()
+        """A worker was shown these events."""
         workflow = self.workflows.get(name)
         if workflow:
-            workflow.observed.append([e.SerializeToString(deterministic=True) for e in events])
+            workflow.observed.append(encoded_for_good(events))
             workflow.dirty = True
 
     def surprise(self, text):
@@ -82,6 +98,18 @@ class Ledger:
         self.file.write(json.dumps(line) + "\n")
 
 
+def encoded(events):
+    return [e.SerializeToString(deterministic=True) for e in events]
+
+
+def encoded_for_good(events):
+    """A trailing workflow task may be known to memory only: transient or speculative."""
+    events = list(events)
+    while events and events[-1].event_type in (STARTED, SCHEDULED):
+        events.pop()
+    return encoded(events)
+
+
 async def read_history(stub, workflow):
     """All events; none when the server does not know the run."""
     events, token = [], b""
@@ -89,7 +117,7 @@ async def read_history(stub, workflow):
         try:
             page = await stub.GetWorkflowExecutionHistory(GetWorkflowExecutionHistoryRequest(
                 namespace="default", next_page_token=token, execution=WorkflowExecution(
-                    workflow_id=workflow.name, run_id=workflow.run)), timeout=10)
+                    workflow_id=workflow.id, run_id=workflow.run)), timeout=10)
         except grpc.aio.AioRpcError as e:
             if e.code() != grpc.StatusCode.NOT_FOUND:
                 raise
@@ -110,48 +138,61 @@ def payloads(message):
 
 
 def facts(events):
-    """What the operations of the ledger left in a history."""
-    signals, tasks, activities = Counter(), set(), Counter()
+    """What the operations of the ledger left in a history: how often, by operation and detail."""
+    found = Counter()
     for e in events:
         a = attributes(e)
         if e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
-            signals.update(payloads(a.input))
+            found.update(("signal", text) for text in payloads(a.input))
         elif e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-            tasks.add(a.scheduled_event_id)
+            found["task", a.scheduled_event_id] += 1
         elif e.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-            activities.update(payloads(a.result))
-    return signals, tasks, activities
+            found.update(("activity", text) for text in payloads(a.result))
+        elif e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+            found["cancel", None] += 1
+        elif e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+            found["terminate", None] += 1
+            found["reset", None] += 1  # ends the run that was open
+        elif e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
+            found["update", a.meta.update_id] += 1
+        elif e.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+            found["child", a.initiated_event_id] += 1
+        elif e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            found["made by a reset", None] += a.cause == RESET
+    return found
+
+
+def judge_order(workflow, observed, events):
+    """Gaps: sentences."""
+    gaps, now = [], encoded(events)
+    if [e.event_id for e in events] != list(range(1, len(events) + 1)):
+        gaps.append(f"{workflow.name}: event ids {[e.event_id for e in events]}")
+    if now[:len(workflow.seen)] != workflow.seen:
+        gaps.append(f"{workflow.name}: its first {len(workflow.seen)} events changed")
+    for shown in observed:
+        if now[:len(shown)] != shown:
+            gaps.append(f"{workflow.name}: {len(shown)} events that a worker was shown changed")
+    return gaps
 
 
 def judge(workflow, entries, observed, events):
     """(lost, gaps): sentences. `entries` and `observed` are as of before the history was read."""
     if not events:
-        return [f"{workflow.name}: its start"], []
-    lost, gaps = [], []
-    encoded = [e.SerializeToString(deterministic=True) for e in events]
-    if [e.event_id for e in events] != list(range(1, len(events) + 1)):
-        gaps.append(f"{workflow.name}: event ids {[e.event_id for e in events]}")
-    if encoded[:len(workflow.seen)] != workflow.seen:
-        gaps.append(f"{workflow.name}: its first {len(workflow.seen)} events changed")
-    for shown in observed:
-        if encoded[:len(shown)] != shown:
-            gaps.append(f"{workflow.name}: {len(shown)} events that a worker was shown changed")
-    signals, tasks, activities = facts(events)
+        workflow.ended = workflow.deleting
+        return ([] if workflow.deleting else [f"{workflow.name}: its start"]), []
+    lost, gaps = [], judge_order(workflow, observed, events)
+    found = facts(events)
     for e in entries:
-        done = e.outcome is True
-        if e.op == "signal":
-            times = signals[e.detail]
-            if (done or e.outcome == "NOT_FOUND") and times == 0:
-                lost.append(f"{workflow.name}: signal {e.detail} (answered {e.outcome})")
-            if times > 1:
-                gaps.append(f"{workflow.name}: signal {e.detail} recorded {times} times")
-        elif e.op == "task" and done and e.detail not in tasks:
-            lost.append(f"{workflow.name}: completion of the workflow task scheduled by {e.detail}")
-        elif e.op == "activity":
-            if done and activities[e.detail] == 0:
-                lost.append(f"{workflow.name}: activity result {e.detail}")
-            if activities[e.detail] > 1:
-                gaps.append(f"{workflow.name}: activity result {e.detail} recorded twice")
-    workflow.seen = encoded
-    workflow.ended = events[-1].event_type in ENDS
+        # A signal that was recorded but not answered may find the workflow ended the second time.
+        done = e.outcome is True or e.op == "signal" and e.outcome == "NOT_FOUND"
+        if done and e.op != "delete" and not found[e.op, e.detail]:
+            lost.append(f"{workflow.name}: {e.op} {e.detail} (answered {e.outcome})")
+    for (op, detail), times in found.items():
+        if times > 1:
+            gaps.append(f"{workflow.name}: {op} {detail} recorded {times} times")
+    if workflow.is_reset and not found["made by a reset", None]:
+        lost.append(f"{workflow.name}: that it was made by a reset")
+    workflow.seen = encoded_for_good(events)
+    deleted = any(e.op == "delete" and e.outcome is True for e in entries)
+    workflow.ended = events[-1].event_type in ENDS and not deleted
     return lost, gaps

@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 
 import clients  # noqa: E402
 import ledger  # noqa: E402
+import operators  # noqa: E402
 from server import Server  # noqa: E402
 
 counts = {True: 0, False: 0}
@@ -122,6 +123,8 @@ class Run:
         self.load = clients.Load(self.server.address, self.book)
         jobs = [asyncio.ensure_future(clients.starter(self.load, i))
                 for i in range(self.args.clients)]
+        jobs += [asyncio.ensure_future(operators.Operator(self.load, i).run())
+                 for i in range(self.args.clients // 4)]
         jobs += [asyncio.ensure_future(clients.workflow_worker(self.load)) for _ in range(6)]
         jobs += [asyncio.ensure_future(clients.activity_worker(self.load, q))
                  for q in (clients.QUEUE, clients.QUEUE, clients.QUEUE, clients.LONG_QUEUE)]
