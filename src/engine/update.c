@@ -8,7 +8,7 @@
 run_update *update_find(const engine_run *run, span id) {
   LIST_FOR_EACH (n, &run->updates) {
     run_update *u = CONTAINER_OF(n, run_update, node);
-    if (!u->leaves && span_eq(update_id(u), id)) return u;
+    if (update_waits(u) && span_eq(update_id(u), id)) return u;
   }
   return NULL;
 }
@@ -36,11 +36,12 @@ static void forget(engine_run *run, run_update *u) {
 void updates_settle(engine_run *run, bool keep) {
   LIST_FOR_EACH (n, &run->updates) {
     run_update *u = CONTAINER_OF(n, run_update, node);
-    if (keep && u->leaves) {
+    if (keep && u->leaves && !u->stays) {
       forget(run, u);
-    } else if (!keep) {
-      u->leaves = u->aborted = false;
+      continue;
     }
+    u->is_over = u->is_over || (keep && u->leaves);
+    u->leaves = u->stays = false;
   }
 }
 
@@ -64,8 +65,7 @@ void updates_load(engine_run *run) {
 
 bool updates_wait(const engine_run *run) {
   LIST_FOR_EACH (n, &run->updates) {
-    const run_update *u = CONTAINER_OF(n, run_update, node);
-    if (!u->leaves && !u->aborted) return true;
+    if (update_waits(CONTAINER_OF(n, run_update, node))) return true;
   }
   return false;
 }
@@ -76,7 +76,7 @@ static int64_t count_waiting(const engine_run *run) {
   int64_t count = 0;
   LIST_FOR_EACH (n, &run->updates) {
     const run_update *u = CONTAINER_OF(n, run_update, node);
-    count += !u->leaves && !u->aborted && !u->item_id;
+    count += update_waits(u) && !u->item_id;
   }
   return count;
 }
@@ -123,13 +123,20 @@ static engine_update look_at_item(const engine_run *run, const pb_store_UpdateIt
   return known;
 }
 
+static bool was_aborted(const engine_run *run, span id) {
+  LIST_FOR_EACH (n, &run->updates) {
+    const run_update *u = CONTAINER_OF(n, run_update, node);
+    if (u->is_over && span_eq(update_id(u), id)) return true;
+  }
+  return false;
+}
+
 engine_update engine_update_look(const engine_run *run, span id, arena *a) {
-  const run_update *u = update_find(run, id);
-  if (u && u->aborted) {
+  if (was_aborted(run, id)) {
     update_abort why = run->state.new_run_id.n ? UPDATE_ABORT_CONTINUED : UPDATE_ABORT_CLOSED;
     return (engine_update){.id = id, .error = abort_error(why, a)};
   }
-  if (u) return (engine_update){.id = id, .stage = ENGINE_UPDATE_ADMITTED};
+  if (update_find(run, id)) return (engine_update){.id = id, .stage = ENGINE_UPDATE_ADMITTED};
   const engine_item *it = item_by_name(run, PB_ITEM_KIND_UPDATE, id);
   return it ? look_at_item(run, item_msg(it), a) : (engine_update){.id = id};
 }
@@ -222,7 +229,7 @@ void updates_send(engine_run *run, arena *a, pb_list_Message *ret) {
   ret->v = arena_array(a, pb_Message *, n);
   LIST_FOR_EACH (node, &run->updates) {
     run_update *u = CONTAINER_OF(node, run_update, node);
-    if (u->aborted || (u->sent && is_heartbeat)) continue;
+    if (!update_waits(u) || (u->sent && is_heartbeat)) continue;
     u->sent = true;
     ret->v[ret->n++] = message_for(run, u, a);
   }
@@ -243,11 +250,10 @@ static void tell_aborted(engine_run *run, const run_update *u, update_abort why)
 void updates_abort(engine_run *run, update_abort why) {
   LIST_FOR_EACH (n, &run->updates) {
     run_update *u = CONTAINER_OF(n, run_update, node);
-    if (u->leaves || u->aborted || (why == UPDATE_ABORT_TASK_BROKEN && !u->sent)) continue;
+    if (!update_waits(u) || (why == UPDATE_ABORT_TASK_BROKEN && !u->sent)) continue;
     tell_aborted(run, u, why);
-    bool closes = why == UPDATE_ABORT_CLOSED || why == UPDATE_ABORT_CONTINUED;
-    u->aborted = closes;
-    u->leaves = !closes;
+    u->leaves = true;
+    u->stays = why == UPDATE_ABORT_CLOSED || why == UPDATE_ABORT_CONTINUED;
     engine_item *it = u->item_id ? item_by_id(run, u->item_id, PB_ITEM_KIND_UPDATE) : NULL;
     if (it) item_delete(run, it);
   }

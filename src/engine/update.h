@@ -26,12 +26,16 @@ typedef struct run_update {
   int64_t item_id; /* its item, when an event admitted it; 0: only memory knows it */
   bool sent;       /* a worker has got it */
   bool leaves;     /* in this step: accepted, rejected or aborted */
-  bool aborted;    /* with the run's end; kept to tell who asks */
+  bool stays;      /* aborted with the run's end: kept to tell who asks */
+  bool is_over;    /* it was aborted in an earlier step */
   size_t n;
   uint8_t id[];
 } run_update;
 
 static inline span update_id(const run_update *u) { return span_of(u->id, u->n); }
+
+/* Neither accepted, rejected nor aborted. */
+static inline bool update_waits(const run_update *u) { return !u->leaves && !u->is_over; }
 
 typedef enum update_abort {
   UPDATE_ABORT_TASK_BROKEN,  /* the completion that was to answer it is not valid */

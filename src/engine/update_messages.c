@@ -260,7 +260,7 @@ err *messages_take_rest(command_ctx *c) {
   }
   LIST_FOR_EACH (n, &run->updates) {
     run_update *u = CONTAINER_OF(n, run_update, node);
-    if (u->leaves || u->aborted || !u->sent) continue;
+    if (!update_waits(u) || !u->sent) continue;
     reject(run, u,
            failure_application(a,
                                SPAN("Workflow Update is rejected because it wasn't processed by "

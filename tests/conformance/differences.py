@@ -67,8 +67,10 @@ KNOWN_TAKER = (
 )
 NOT_BUILT = "said only of what is built: a client may rely on it"
 CAPABILITIES = {
+    "async_update": True,
     "eager_workflow_start": True,
     "poller_autoscaling": True,
+    "sync_update": True,
     "worker_heartbeats": True,
 }
 FINAL_FAILURE = SameAs(("history", 6, "activity_task_failed_event_attributes", "failure"))

@@ -86,6 +86,8 @@ static pb_NamespaceInfo *info_of(ask *k, const pb_store_Namespace *n) {
   }
   info->capabilities = pb_new(k->arena, NamespaceInfo_Capabilities);
   info->capabilities->eager_workflow_start = true;
+  info->capabilities->sync_update = true;
+  info->capabilities->async_update = true;
   info->capabilities->worker_heartbeats = true;
   info->capabilities->poller_autoscaling = true;
   info->capabilities->worker_poll_complete_on_shutdown = ask_config(k)->polls_end_on_shutdown;

@@ -18,7 +18,7 @@ def update_follows_continue_as_new(t):
     t.signal()
     task = t.task()
     sent = u.later(t, timeout=15)
-    time.sleep(0.3)
+    time.sleep(0.6)
     t.complete(task, _again())
     task = t.task()
     t.note("messages", [m.id for m in task.messages])
@@ -35,7 +35,7 @@ def update_run_id_continue_as_new(t):
     t.signal()
     task = t.task()
     sent = u.later(t, timeout=8, workflow_execution=t.execution(t.run))
-    time.sleep(0.3)
+    time.sleep(0.6)
     t.complete(task, _again())
     t.settle("update", sent)
 
@@ -73,7 +73,7 @@ def update_workflow_retried(t):
     t.signal()
     task = t.task()
     sent = u.later(t, timeout=15)
-    time.sleep(0.3)
+    time.sleep(0.6)
     t.complete(task, fail())
     task = t.task()
     t.note("messages", [m.id for m in task.messages])
@@ -111,7 +111,7 @@ def update_terminated_by_start(t):
     """A start that terminates the run: the update is aborted."""
     u.idle(t)
     sent = u.later(t, timeout=8)
-    time.sleep(0.3)
+    time.sleep(0.6)
     t.start(label="start again", request_id="second", workflow_id_conflict_policy=3)
     t.settle("update", sent)
 
