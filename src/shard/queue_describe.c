@@ -34,7 +34,7 @@ typedef struct describe {
 static pb_PollerInfo *poller_info(const match_poller *p, arena *a) {
   pb_PollerInfo *info = NULL;
   if (PB_DECODE(PollerInfo, p->about, a, &info)) info = pb_new(a, PollerInfo);
-  if (!info->rate_per_second) info->rate_per_second = unlimited_rate;
+  if (info->rate_per_second <= 0) info->rate_per_second = unlimited_rate;
   info->identity = p->identity;
   info->last_access_time = pb_time_new(a, p->seen_ns);
   return info;

@@ -214,8 +214,11 @@ static bool play(int completion, int64_t turns, trouble *t, size_t memory_bytes)
   bool in_time = !list_empty(&w.tasks);
   t(&w);
   world_run(&w);
-  if (a && a->done) ask_free(a);
-  if (a && !a->done) ask_abandon(a);
+  if (a && a->done) {
+    ask_free(a);
+  } else if (a) {
+    ask_abandon(a);
+  }
   work_to_the_end(&w);
   expect_everything_once(&w);
   world_release(&w);
