@@ -5,8 +5,11 @@ from collections import Counter
 
 import grpc
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
+from temporalio.api.enums.v1 import (EventType, WorkflowExecutionStatus,
+                                     WorkflowTaskFailedCause)
+from temporalio.api.workflowservice.v1 import (DescribeScheduleRequest,
+                                               GetWorkflowExecutionHistoryRequest,
+                                               ListWorkflowExecutionsRequest)
 
 ENDS = {EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
@@ -47,6 +50,7 @@ class Ledger:
         self.acknowledged = Counter()
         self.dispatches = Counter()  # (workflow, scheduled event id) of long activities
         self.surprises = []
+        self.schedules = {}  # acknowledged: id -> the note it has, None once deleted
 
     def name_of(self, id, run):
         """What the ledger calls the run: the workflow id, or more for one that a reset made."""
@@ -196,3 +200,30 @@ def judge(workflow, entries, observed, events):
     deleted = any(e.op == "delete" and e.outcome is True for e in entries)
     workflow.ended = events[-1].event_type in ENDS and not deleted
     return lost, gaps
+
+
+async def judge_lists(stub, workflow, events):
+    """Lost: a run that is not listed, or listed as open after its end. `events` are older."""
+    if not events or workflow.deleting:
+        return []
+    found = await stub.ListWorkflowExecutions(ListWorkflowExecutionsRequest(
+        namespace="default", query=f"WorkflowId = '{workflow.id}'"), timeout=10)
+    for run in found.executions:
+        if run.execution.run_id == workflow.run:
+            still_open = run.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+            ended = events[-1].event_type in ENDS
+            return [f"{workflow.name}: its end in lists"] if ended and still_open else []
+    return [f"{workflow.name}: its place in lists"]
+
+
+async def judge_schedule(stub, id, note):
+    """Lost: a schedule that is not as it was acknowledged."""
+    try:
+        found = await stub.DescribeSchedule(
+            DescribeScheduleRequest(namespace="default", schedule_id=id), timeout=10)
+        is_note = found.schedule.state.notes
+    except grpc.aio.AioRpcError as e:
+        if e.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        is_note = None
+    return [] if is_note == note else [f"schedule {id}: {note!r}, is {is_note!r}"]

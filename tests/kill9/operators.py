@@ -8,7 +8,9 @@ import uuid
 import grpc
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
-from temporalio.api.workflowservice.v1 import (DeleteWorkflowExecutionRequest,
+from temporalio.api.workflowservice.v1 import (CreateScheduleRequest, DeleteScheduleRequest,
+                                               DeleteWorkflowExecutionRequest,
+                                               PatchScheduleRequest,
                                                RequestCancelWorkflowExecutionRequest,
                                                ResetWorkflowExecutionRequest,
                                                SignalWorkflowExecutionRequest,
@@ -93,3 +95,34 @@ class Operator:
                 await self.update(name)
             await way(name)
             await asyncio.sleep(0.05)
+
+
+async def keep_schedules(load):
+    """Creates paused schedules, notes something in them, deletes every other one."""
+    stub = load.connect()
+    note = {"state": {"paused": True, "notes": "created"}, "action": {"start_workflow": {
+        "workflow_id": "none", "workflow_type": {"name": "none"}, "task_queue": {"name": "none"}}}}
+
+    async def send(op, id, method, request, outcome, harmless=()):
+        """Between the intent and the answer nobody knows which of two states is right."""
+        load.ledger.schedules.pop(id, None)
+        entry = load.ledger.intend(op, f"schedule-{id}")
+        answer = await load.insist(getattr(stub, method), request, entry, harmless)
+        if answer is not None or harmless:
+            load.ledger.acknowledge(entry)
+            load.ledger.schedules[id] = outcome
+
+    for n in itertools.count():
+        if not load.starting:
+            return
+        id = f"kept-{n}"
+        await send("schedule", id, "CreateSchedule", CreateScheduleRequest(
+            namespace="default", schedule_id=id, request_id=str(uuid.uuid4()), schedule=note),
+            "created")
+        patch = PatchScheduleRequest(namespace="default", schedule_id=id, request_id=id)
+        patch.patch.pause = "noted"
+        await send("patch", id, "PatchSchedule", patch, "noted")
+        if n % 2:
+            await send("unschedule", id, "DeleteSchedule", DeleteScheduleRequest(
+                namespace="default", schedule_id=id), None, GONE)
+        await asyncio.sleep(0.1)

@@ -48,10 +48,14 @@ class Run:
                 observed, workflow.observed = workflow.observed, []
                 events = await ledger.read_history(self.load.stub, workflow)
                 lost, gaps = ledger.judge(workflow, entries, observed, events)
-                self.lost += lost
+                self.lost += lost + await ledger.judge_lists(self.load.stub, workflow, events)
                 self.gaps += gaps
 
         await asyncio.gather(*(one(w) for w in pending))
+        for id, note in list(self.book.schedules.items()):
+            lost = await ledger.judge_schedule(self.load.stub, id, note)
+            if self.book.schedules.get(id, "in doubt") == note:  # still, after it was read
+                self.lost += lost
         return len(pending)
 
     async def crash(self):
@@ -125,6 +129,7 @@ class Run:
                 for i in range(self.args.clients)]
         jobs += [asyncio.ensure_future(operators.Operator(self.load, i).run())
                  for i in range(self.args.clients // 4)]
+        jobs.append(asyncio.ensure_future(operators.keep_schedules(self.load)))
         jobs += [asyncio.ensure_future(clients.workflow_worker(self.load)) for _ in range(6)]
         jobs += [asyncio.ensure_future(clients.activity_worker(self.load, q))
                  for q in (clients.QUEUE, clients.QUEUE, clients.QUEUE, clients.LONG_QUEUE)]
