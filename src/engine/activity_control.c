@@ -102,7 +102,7 @@ static void pause_one(engine_run *run, engine_item *it, const pb_PauseActivityRe
 /* One that is named must not be paused already, unless the request comes again. */
 static err *check_not_paused(engine_step *st, const activity *act,
                              const pb_PauseActivityRequest *r) {
-  bool again = r->request_id.n && act->pause && span_eq(act->pause->request_id, r->request_id);
+  bool again = act->pause && span_eq(act->pause->request_id, r->request_id);
   if (!act->pause || again || r->which_activity != PB_PauseActivityRequest_id_FIELD) return NULL;
   return ERR(st->arena, FAILED_PRECONDITION, "activity is already paused");
 }

@@ -48,7 +48,9 @@ static void new_run(engine_run *run, follow_args *f) {
   const engine_host *h = run->tx.st->host;
   h->new_run(h->ctx, run->tx.arena, &f->run, &f->run_id);
   run->state.new_run_id = f->run_id;
-  int64_t lifetime = run->tx.now_ns - run->info->start_time;
+  /* A delay does not count as life, unless it was cut short. */
+  int64_t now = run->tx.now_ns, planned = run->info->execution_time;
+  int64_t lifetime = now - (planned <= now ? planned : run->info->start_time);
   if (lifetime + f->backoff_ns < least_run_ns) f->backoff_ns = least_run_ns - lifetime;
 }
 
@@ -256,6 +258,14 @@ static err *check_continue(command_ctx *c,
                              "ContinueAsNewWorkflowExecutionCommandAttributes. Input");
 }
 
+/* The next run's timeouts are held to those around them: chain, run, task. */
+static void cap_timeouts(const engine_run *run, follow_args *f) {
+  int64_t chain = pb_duration_ns(run->info->started->workflow_execution_timeout);
+  f->run_timeout_ns = earlier_ns(f->run_timeout_ns, chain);
+  f->task_timeout_ns = MIN(f->task_timeout_ns, 120 * NS_PER_SEC);
+  f->task_timeout_ns = earlier_ns(f->task_timeout_ns, f->run_timeout_ns);
+}
+
 static void continue_how(const engine_run *run,
                          const pb_ContinueAsNewWorkflowExecutionCommandAttributes *in,
                          follow_args *f) {
@@ -280,8 +290,9 @@ static void continue_how(const engine_run *run,
     f->run_timeout_ns = pb_duration_ns(in->workflow_run_timeout);
   }
   if (pb_duration_ns(in->workflow_task_timeout)) {
-    f->task_timeout_ns = MIN(pb_duration_ns(in->workflow_task_timeout), 120 * NS_PER_SEC);
+    f->task_timeout_ns = pb_duration_ns(in->workflow_task_timeout);
   }
+  cap_timeouts(run, f);
 }
 
 err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {

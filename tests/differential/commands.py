@@ -20,6 +20,7 @@ from model import LONG
 from operation import Command
 
 NO_EVENT = 999
+GROWN_S = 1.1
 YOUNG_S = 0.3  # a run that is continued while it is younger is surely younger than a second
 
 
@@ -169,8 +170,12 @@ class ContinueAsNew(Command):
 
     def make(self, model):
         model.continues = True
-        made = {"young": model.run_age() < YOUNG_S and model.chance(0.7)}
+        grown = model.run_began + GROWN_S
+        soon = any(due < grown + 0.5 for due in model.dues.values())
+        made = {"young": model.run_age() < YOUNG_S and (soon or model.chance(0.7))}
         model.young = made["young"]
+        if not model.young:
+            model.clock = max(model.clock, grown)
         if model.chance(0.4):
             made["input"] = "next"
         if model.chance(0.3):
@@ -201,6 +206,70 @@ class ContinueAsNew(Command):
         if "failure" in made:
             fields["failure"] = app_failure(made["failure"])
         return command("continue_as_new_workflow_execution", **fields)
+
+
+class Child(Command):
+    kind = "child"
+    tells = True
+
+    def make(self, model):
+        model.children += 1
+        made = {"id": model.fresh("c"), "policy": model.one_of(1, 2, 3)}
+        if model.chance(0.2):
+            made["id"] = "c1"
+        if model.chance(0.3):
+            made["input"] = "for the child"
+        return made
+
+    def build(self, player, made):
+        child = player.child_of(made["id"])
+        player.children[child] = made["policy"]
+        fields = {"input": payloads(made["input"])} if "input" in made else {}
+        return command(
+            "start_child_workflow_execution",
+            workflow_id=child,
+            workflow_type={"name": "Child"},
+            task_queue={"name": player.queue_of_child(child)},
+            workflow_task_timeout=secs(LONG),
+            parent_close_policy=made["policy"],
+            **fields,
+        )
+
+
+class ToOther(Command):
+    """A message to a child of this run, to this run itself, or to none."""
+
+    tells = True
+
+    def make(self, model):
+        return {"to": model.one_of("c1", "c1", "self", "none"), "child_only": model.chance(0.3)}
+
+    def other(self, player, made):
+        return player.wid if made["to"] == "self" else player.child_of(made["to"])
+
+
+class SignalOther(ToOther):
+    kind = "signal_other"
+
+    def build(self, player, made):
+        return command(
+            "signal_external_workflow_execution",
+            execution={"workflow_id": self.other(player, made)},
+            signal_name="from another",
+            input=payloads("hello"),
+            child_workflow_only=made["child_only"],
+        )
+
+
+class CancelOther(ToOther):
+    kind = "cancel_other"
+
+    def build(self, player, made):
+        return command(
+            "request_cancel_external_workflow_execution",
+            workflow_id=self.other(player, made),
+            child_workflow_only=made["child_only"],
+        )
 
 
 class Bad(Command):
@@ -235,6 +304,9 @@ COMMANDS = {
         Fail(),
         CancelWorkflow(),
         ContinueAsNew(),
+        Child(),
+        SignalOther(),
+        CancelOther(),
         Bad(),
     )
 }

@@ -31,9 +31,9 @@ CLOSED_TOO_SOON = (
 RULES = [
     Rule(
         "pending_activities.current_retry_interval",
-        r"<about \d{9,}\.\d\ds>",
-        r"<about \d{1,3}\.\d\ds>",
-        "after an attempt that timed out the original subtracts a time it never set",
+        r"<about \d+\.\d\ds>",
+        r"<about \d+\.00s>",
+        "after an attempt that timed out the original subtracts the end of an earlier one, or none",
     ),
     *[
         Rule(f"error.{field}", theirs, ours, CLOSED_TOO_SOON)

@@ -41,6 +41,7 @@ class Model:
         self.buffered = False
         self.activities = {}  # {activity id: "waiting", "held" or "backoff"}
         self.timers = []
+        self.children = 0
         self.sticky = None  # seconds until the sticky worker counts as gone
         self.cancel_asked = False
         self.query = False

@@ -22,6 +22,7 @@ class Command:
 
     kind = ""
     closes = False  # the workflow; nothing may follow it
+    tells = False  # another run something; the answer comes by itself, as an event
     is_bad = False  # the server refuses it and fails the task
 
     def make(self, model):

@@ -12,17 +12,19 @@ from driver.rpc import RpcError, to_json
 from driver.script import ScenarioFailed, Script
 from driver.values import app_failure, payloads
 
-from view import View
+from view import RUNNING, View
 
 BEGINS = ("start", "start_delayed", "start_eager", "signal_with_start")
 POLL_S = 8  # a poll that gets nothing ends a second earlier
 QUERY_S = 15
 STICKY_MEMORY_S = 10  # how long the original believes in a sticky worker it has not heard of
 BUFFERED_S = 0.5  # until a query has surely reached the workflow
+OTHERS_S = 4  # the longest wait for other runs to hear of something
+TERMINATE, REQUEST_CANCEL = 1, 3  # parent close policies
 MARGIN_S = 0.1
 YOUNG_S, GROWN_S = 0.9, 1.1  # a run is surely younger, or older, than a second
 APART_S = 0.7  # what happens by itself must lie so far apart, to have one order
-SAME_S = 0.002  # what is due so close together happens in one transaction
+SAME_S = 0.002  # timers due so close together fire in one transaction
 HIDDEN_S = 0.5  # until what was due has surely happened, where it cannot be seen
 HORIZON_S = 8  # nothing is waited for that is due later
 
@@ -43,6 +45,8 @@ class Player(Script):
         self.sticky_polled = float("-inf")
         self.strays = {}  # polls that wait in the background, by task queue
         self.activities = {}  # the last task of every activity, by activity id
+        self.updates = []  # ids of those that were accepted
+        self.children = {}  # {workflow id: parent close policy}
         self.query = None  # (label, future) of the one that waits for a workflow task
         self.waited_until = 0.0  # what was due until then has happened
         self.must_end_by = float("inf")  # the operation that is being played
@@ -80,15 +84,16 @@ class Player(Script):
         dues = self.dues()
         if operation["kind"] != "wait" and dues and time.time() > dues[0] - MARGIN_S:
             raise TooLate(f"before {label}")
+        before, self.must_end_by = self.view, float("inf")
         if not play(self, label, operation):
             return False
+        self._settle_others(before)
         self.look(f"{label}: then")
         self._after_query(label)
         # The operation may have done away with what was due; it must have been in time for that.
         dues = [due for due in dues if due > self.waited_until]
         if any(due < time.time() for due in dues + [self.must_end_by] + self.dues()):
             raise TooLate(f"after {label}")
-        self.must_end_by = float("inf")
         return True
 
     def _finish(self, operations_table):
@@ -102,8 +107,9 @@ class Player(Script):
             if run_id != self.view.run_id:
                 self.describe(f"run {number} at the end", run_id)
             self.history(run_id, f"history of run {number}")
+        self._finish_children()
         if self.view and self.view.is_open:
-            self.call("TerminateWorkflowExecution", workflow_execution=self.execution())
+            self._clean_up(self.execution())
 
     # --- what is known
 
@@ -143,10 +149,11 @@ class Player(Script):
         """What comes next depends on whether the run is older than a second: makes sure of it."""
         if not self.view.is_open:
             return
-        began = self.view.started_at()
+        began = self.view.began_at()
         if not young:
             time.sleep(max(0, began + GROWN_S - time.time()))
-        self.must_end_by = began + YOUNG_S if young else float("inf")
+        if young:
+            self.must_end_by = min(self.must_end_by, began + YOUNG_S)
 
     # --- workflow tasks
 
@@ -183,12 +190,15 @@ class Player(Script):
 
     def take(self, label):
         """Takes the waiting workflow task; notes it and keeps it as held."""
-        sticky = self.view.task_is_sticky and self.sticky_alive()
+        return self.take_from(label, self.view.task_is_sticky and self.sticky_alive())
+
+    def take_from(self, label, sticky):
         task = self.poll_task(sticky)
         if task is None:
             raise ScenarioFailed(f"{label}: no workflow task came")
         if not sticky:
             self.sticky_seconds = None
+        self.must_end_by = min(self.must_end_by, time.time() + self.view.task_timeout())
         self.hold(self.note_task(f"{label}: task", task))
         return task
 
@@ -292,6 +302,74 @@ class Player(Script):
         self.activities[activity_id] = task
         return task
 
+    # --- other runs
+
+    def child_of(self, name):
+        return f"{self.wid}-{name}"
+
+    def queue_of_child(self, child):
+        return f"{self.queue}-{child.removeprefix(self.wid)}"
+
+    def wait_until(self, seen):
+        """Looks, and notes nothing, until something is seen; not for long."""
+        until = time.time() + OTHERS_S
+        while time.time() < until:
+            self.look()
+            if not self.view.is_open or seen(self.view):
+                return
+            time.sleep(0.02)
+
+    def _settle_others(self, before):
+        """What this run asked of others has been answered; what its end means to its children has
+        happened to them."""
+        if not self.children or before is None:
+            if before is not None and self._told_others(before):
+                self.wait_until(View.others_answered)
+            return
+        self.wait_until(View.others_answered)
+        if self.view.run_id != before.run_id or not self.view.is_open and before.is_open:
+            for child, policy in self.children.items():
+                self._wait_for_end_of(child, policy)
+
+    def _told_others(self, before):
+        self.look()
+        return self.view.is_open and not self.view.others_answered()
+
+    def _wait_for_end_of(self, child, policy):
+        until = time.time() + OTHERS_S
+        while policy in (TERMINATE, REQUEST_CANCEL) and time.time() < until:
+            described = self._child(child)
+            if described is None or described.workflow_execution_info.status != RUNNING:
+                return
+            cancels = described.workflow_extended_info.cancel_requested
+            if policy == REQUEST_CANCEL and cancels:
+                return
+            time.sleep(0.02)
+
+    def _child(self, child):
+        try:
+            return self.call("DescribeWorkflowExecution", execution={"workflow_id": child})
+        except RpcError:
+            return None
+
+    def _finish_children(self):
+        for child in self.children:
+            described = self._child(child)
+            if described is None:
+                continue
+            execution = described.workflow_execution_info.execution
+            fields = {"execution": {"workflow_id": child, "run_id": execution.run_id}}
+            label = f"history of child {child.removeprefix(self.wid)}"
+            self.does(label, "GetWorkflowExecutionHistory", **fields)
+            if described.workflow_execution_info.status == RUNNING:
+                self._clean_up(fields["execution"])
+
+    def _clean_up(self, execution):
+        try:
+            self.call("TerminateWorkflowExecution", workflow_execution=execution)
+        except RpcError:
+            pass  # it closed by itself meanwhile
+
     # --- time
 
     def _claim_next_due(self):
@@ -300,7 +378,8 @@ class Player(Script):
         dues = self.dues()
         if not dues or dues[0] > time.time() + HORIZON_S:
             return None
-        later = [due for due in dues if due > dues[0] + SAME_S]
+        timers = {due for _, due in self.view.timers.values()}
+        later = [due for due in dues[1:] if due > dues[0] + SAME_S or due not in timers]
         if later and later[0] - dues[0] < APART_S:
             raise TooLate("two things are due at about the same time")
         self.waited_until = dues[0] + SAME_S

@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import json
 import sys
+import unittest
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -80,6 +81,7 @@ class Results:
         self.keep = Path(keep) if keep else None
         self.coverage = Coverage()
         self.same, self.slow, self.different = 0, [], []
+        self.proofs_failed = 0
 
     def add(self, sequence, played):
         self.same += 1
@@ -103,8 +105,9 @@ class Results:
             print(f"  {sequence.name}: {kind}")
         if self.slow:
             print(f"{len(self.slow)} sequences had no outcome: the machine was too slow")
-        print(f"{self.same} passed, {len(self.different)} failed")
-        return 1 if self.different or not self.same else 0
+        failed = len(self.different) + self.proofs_failed
+        print(f"{self.same} passed, {failed} failed")
+        return 1 if failed or not self.same else 0
 
 
 def live(options, sequences):
@@ -173,9 +176,20 @@ def record(options):
     return 0
 
 
+def prove(results):
+    """The test of the test, counted like sequences."""
+    import test_differential
+
+    tests = unittest.defaultTestLoader.loadTestsFromModule(test_differential)
+    found = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(tests)
+    results.proofs_failed = len(found.failures) + len(found.errors)
+    results.same += found.testsRun - results.proofs_failed
+
+
 def suite(options):
     """The recorded sequences; what differs is played once more, alone."""
     results = Results(options.keep)
+    prove(results)
     entries = {sequence.name: (sequence, steps) for sequence, steps in recorded.read()}
     with connected(our_server, options.ours) as server:
 

@@ -6,7 +6,8 @@ from commands import COMMANDS
 from model import LONG
 from operation import Operation
 
-CAUSES = ("WORKFLOW_WORKER_UNHANDLED_FAILURE", "NON_DETERMINISTIC_ERROR", "UNHANDLED_COMMAND")
+# Not UNHANDLED_COMMAND: what it means for signals the original forgets when any other call fails.
+CAUSES = ("WORKFLOW_WORKER_UNHANDLED_FAILURE", "NON_DETERMINISTIC_ERROR", "BAD_BINARY")
 LAST_ATTEMPT = 3  # later ones get a timeout with random parts
 
 
@@ -54,7 +55,7 @@ class Answer(Operation):
 
     def _kinds(self, model, first):
         kinds = [first] if first in COMMANDS else []
-        others = [k for k, c in COMMANDS.items() if not c.closes and not c.is_bad]
+        others = [k for k, c in COMMANDS.items() if not (c.closes or c.is_bad or c.tells)]
         while kinds and model.chance(0.3):
             kinds.append(model.one_of(*others))
         if kinds and COMMANDS[first].closes:
@@ -85,6 +86,8 @@ class Answer(Operation):
         model.task_ends(again=made.get("force", False))
         if made.get("inline"):
             model.take_task()
+        if any(c.tells for c in commands):
+            model.event_arrives()
 
     def play(self, player, label, operation):
         task = player.task_to_answer(label)
@@ -166,6 +169,7 @@ class LoseTask(Operation):
         if view.task_waits:
             player.take(label)
             player.look()
+        player.must_end_by = float("inf")
         return player.wait()
 
 

@@ -4,6 +4,8 @@ Both servers run on the clock of this machine, so the times they report can be c
 That makes every race visible: an operation that ended after something was due has lost it.
 """
 
+import time
+
 from temporalio.api.enums.v1 import event_type_pb2 as event_enum
 
 SCHEDULED, STARTED, CANCEL_REQUESTED = 1, 2, 3
@@ -29,6 +31,18 @@ def _seconds(duration):
     return duration.seconds + duration.nanos / 1e9
 
 
+OTHERS_ASKED = (
+    "EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
+    "EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
+)
+OTHERS_ANSWERED = (
+    "EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED",
+    "EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED",
+    "EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED",
+    "EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED",
+)
+
+
 class View:
     """One describe answer with the events of the run it describes."""
 
@@ -43,8 +57,13 @@ class View:
         self.activities = {a.activity_id: a for a in described.pending_activities}
         self.timers = self._timers()
 
-    def started_at(self):
-        return _at(self.events[0].event_time)
+    def began_at(self):
+        """When the run began to work: its delay does not count, unless it was cut short."""
+        started = self.events[0]
+        attributes = started.workflow_execution_started_event_attributes
+        began = _at(started.event_time)
+        planned = began + _seconds(attributes.first_workflow_task_backoff)
+        return planned if planned <= time.time() else began
 
     def _has_task(self):
         return self.is_open and self.described.HasField("pending_workflow_task")
@@ -87,6 +106,18 @@ class View:
             elif event.event_type == TIMER_CANCELED:
                 found.pop(event.timer_canceled_event_attributes.timer_id, None)
         return found
+
+    def child_ids(self):
+        return {child.workflow_id for child in self.described.pending_children}
+
+    def others_answered(self):
+        """Whether every child that was asked for has started, or not, and every message to another
+        run has its result. What waits behind a task that is being worked on cannot be seen."""
+        if any(not child.run_id for child in self.described.pending_children):
+            return False
+        kinds = [event_enum.EventType.Name(e.event_type) for e in self.events]
+        asked = sum(kind in OTHERS_ASKED for kind in kinds)
+        return self.task_runs or sum(kind in OTHERS_ANSWERED for kind in kinds) == asked
 
     def scheduled_event_of(self, activity_id):
         for event in reversed(self.events):
@@ -132,11 +163,13 @@ class View:
             found.append(_at(started.event_time) + backoff)
         return found
 
+    def task_timeout(self):
+        attributes = self.events[0].workflow_execution_started_event_attributes
+        return _seconds(attributes.workflow_task_timeout)
+
     def _task_dues(self, sticky_seconds):
         if self.task_runs:
-            attributes = self.events[0].workflow_execution_started_event_attributes
-            timeout = _seconds(attributes.workflow_task_timeout)
-            return [_at(self.task.started_time) + timeout]
+            return [_at(self.task.started_time) + self.task_timeout()]
         if self.task_is_sticky and sticky_seconds:
             return [_at(self.task.scheduled_time) + sticky_seconds]
         return []
@@ -147,6 +180,8 @@ class View:
             return []
         attributes = event.activity_task_scheduled_event_attributes
         found = []
+        if activity.paused:
+            return found
 
         def add(since, timeout):
             if _seconds(timeout):

@@ -135,6 +135,12 @@ RULES = [
     Rule(
         "workflow_execution_signaled_event_attributes.request_id",
         "id",
+        "made up by the server that sends it for another run",
+        "differential",
+    ),
+    Rule(
+        "workflow_execution_signaled_event_attributes.request_id",
+        "id",
         "the server makes it up for a signal of a workflow",
         "signal_external_*",
     ),

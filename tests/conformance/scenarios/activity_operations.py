@@ -164,6 +164,16 @@ def activity_pause_twice(t):
 
 
 @scenario()
+def activity_pause_twice_without_ids(t):
+    """Two requests without an id are the same request."""
+    begin(t, activity("a", t.queue))
+    pause(t)
+    pause(t, "no id again")
+    pause(t, "with an id", request_id="one")
+    t.terminate()
+
+
+@scenario()
 def activity_pause_by_type(t):
     """Every activity of a type, and no other."""
     other = activity("c", t.queue, activity_type={"name": "Other"})

@@ -93,6 +93,36 @@ def retry_begins_with_first_memo(t):
 
 
 @scenario()
+def continue_after_delay(t):
+    """The second between two runs counts from the end of the first one's delay."""
+    t.start(workflow_start_delay=secs(2))
+    t.step(continue_as_new())
+    started = t.events()[0].workflow_execution_started_event_attributes
+    backoff = started.first_workflow_task_backoff
+    t.within("first backoff", backoff.seconds + backoff.nanos / 1e9, 0.1, 0.999)
+
+
+@scenario()
+def continue_timeouts_resolved(t):
+    """The run's timeout is held to the chain's, and the task's to the run's, inherited or given."""
+    cases = (
+        ("shorter run", {"workflow_run_timeout": 60, "workflow_task_timeout": 30}, {"run": 5}),
+        ("longer task", {"workflow_run_timeout": 7}, {"task": 60}),
+        ("longer run", {"workflow_execution_timeout": 7}, {"run": 60}),
+        ("very long task", {}, {"run": 300, "task": 300}),
+    )
+    for label, first, then in cases:
+        t.wid, keep = f"{t.wid}-{label.replace(' ', '-')}", t.wid
+        t.start(f"start {label}", **{name: secs(value) for name, value in first.items()})
+        given = {f"workflow_{name}_timeout": secs(value) for name, value in then.items()}
+        t.complete(t.poll_call(), continue_as_new(**given), label=f"completed {label}")
+        t.history(t.run, f"history {label}")
+        t.note(f"next run {label}", to_json(t.events()[0]))
+        t.terminate(f"terminate {label}")
+        t.wid = keep
+
+
+@scenario()
 def continue_with_everything(t):
     """Every field of the command."""
     t.start(
