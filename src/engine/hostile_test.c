@@ -34,6 +34,25 @@ static const char *const commands[] = {
     "search_attributes.indexed_fields.BuildIds=1",
 };
 
+/* What it says of the updates that it was sent, and of one that it was not. */
+static const char *const messages[] = {"accept u",
+                                       "accept v",
+                                       "accept nobody",
+                                       "respond u outcome.success=r",
+                                       "respond v outcome.failure=\"Broken: no\"",
+                                       "refuse v failure=\"Refused: no\""};
+
+static void add_messages(world *w, rng *random, pb_RespondWorkflowTaskCompletedRequest *r,
+                         size_t n) {
+  r->messages.v = arena_array(&w->arena, pb_Message *, n + 1);
+  for (size_t i = 0; i < n; i++) {
+    script_line line;
+    script_split(span_cstr(messages[rng_below(random, ARRAY_LEN(messages))]), &w->arena, &line);
+    const char *why = script_message(w, &line, r);
+    if (why) PANIC("%s", why);
+  }
+}
+
 /* A completion with these commands, encoded. */
 static span encode_completion(world *w, rng *random) {
   arena *a = &w->arena;
@@ -47,8 +66,9 @@ static span encode_completion(world *w, rng *random) {
   r->identity = SPAN("worker");
   r->force_create_new_workflow_task = rng_below(random, 2);
   r->return_new_workflow_task = rng_below(random, 2);
-  size_t n = 1 + rng_below(random, 4);
-  r->commands.v = arena_array(a, pb_Command *, n);
+  size_t n = rng_below(random, 5), n_messages = rng_below(random, 5);
+  r->commands.v = arena_array(a, pb_Command *, n + n_messages + 1);
+  add_messages(w, random, r, n_messages);
   for (size_t i = 0; i < n; i++) {
     r->commands.v[r->commands.n++] =
         script_command(w, span_cstr(commands[rng_below(random, ARRAY_LEN(commands))]));
@@ -105,9 +125,10 @@ static bool round_of(rng *random, uint64_t *decoded) {
                                         " ScheduleActivityTask activity_id=a activity_type=Act "
                                         "task_queue=q start_to_close_timeout=9s\n"
                                         " StartTimer timer_id=t start_to_fire_timeout=5s\n"
-                                        "take a\n"
-                                        "signal s\n"
-                                        "poll\n"));
+                                        "take a\n"));
+  /* The task is a normal one, or one that only memory knows. */
+  if (!why) why = script_run(&w, rng_below(random, 2) ? SPAN("signal s\n") : SPAN("update w\n"));
+  if (!why) why = script_run(&w, SPAN("update u\nupdate v\npoll\n"));
   arena_reset(&w.arena);
   if (!why) *decoded += rng_below(random, 4) ? complete(&w, random) : answer(&w, random);
   if (!why && !w.broken) why = script_run(&w, SPAN("crash\nadvance 100s\ndescribe\nterminate\n"));

@@ -113,7 +113,8 @@ static err *resurrect(message_place *p, span body) {
   span id = p->message->protocol_instance_id;
   const message_rule *rule = rule_of(type_of(p->message));
   bool may = rule && rule->take == take_acceptance && !PB_DECODE(Acceptance, body, a, &in) &&
-             in->accepted_request && in->accepted_request->meta;
+             in->accepted_request && in->accepted_request->meta &&
+             span_eq(in->accepted_request->meta->update_id, id);
   if (!may) {
     return command_refuse(p->c, bad_message,
                           "update %.*s wasn't found on the server. This is most likely a transient "
@@ -172,7 +173,12 @@ static err *take_response(message_place *p, span body) {
   const pb_store_UpdateItem *it = p->accepted ? item_msg(p->accepted) : NULL;
   if (!it || !it->accepted_id || it->completed_id) return wrong_state(p, "Response");
   if (PB_DECODE(update_Response, body, t->arena, &in)) return undecodable(p);
+  span id = p->message->protocol_instance_id;
   if (!in->meta) return lacks(p, "Response", "meta");
+  if (!span_eq(in->meta->update_id, id)) {
+    return command_refuse(p->c, bad_message, "invalid *update.Response: meta.update_id != %.*s",
+                          SPAN_ARG(id));
+  }
   if (!in->outcome) return lacks(p, "Response", "outcome");
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_UPDATE_COMPLETED,
         workflow_execution_update_completed_event_attributes,
@@ -186,7 +192,7 @@ static err *take_response(message_place *p, span body) {
   tx_append(run, ev);
   ((pb_store_UpdateItem *)item_edit(run, p->accepted))->completed_id = ev->event_id;
   run->state.updates_open--;
-  tell(run, p->message->protocol_instance_id, ENGINE_UPDATE_COMPLETED, in->outcome);
+  tell(run, id, ENGINE_UPDATE_COMPLETED, in->outcome);
   return NULL;
 }
 

@@ -277,3 +277,15 @@ def update_unhandled_command(t):
     task = t.task(label="next task")
     t.complete(task, done())
     t.history()
+
+
+@scenario()
+def update_message_of_another(t):
+    """A response whose meta names another update than the message."""
+
+    def other(m, r):
+        one, two = u.acceptance(m, r), u.response("someone", 1)
+        two.protocol_instance_id = m.protocol_instance_id
+        return u.says(one, two), [one, two]
+
+    _bad(t, "u", other)
