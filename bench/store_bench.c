@@ -1,11 +1,12 @@
 /* store_bench - CPU time of the store alone, per one-activity workflow.
  *
- *   store_bench [--dir DIR] [--workflows N] [--history BYTES] [--batch N]
+ *   store_bench [--dir DIR] [--workflows N] [--history BYTES] [--batch N] [--listed 0]
  *
- * Such a workflow is 10 rows in 4 steps: its start, its first workflow task, its activity, its
- * last workflow task. As in real life no two steps of one workflow share a batch: a batch of 16
- * takes one step from each of 16 workflows. CPU is of the whole process, the kernel's part
- * included, checkpoints and the final one too. Syncs go to the disk that holds DIR.
+ * Such a workflow is 12 rows in 4 steps: its start, its first workflow task, its activity, its
+ * last workflow task. Two of them are for lists, at its start and end; --listed 0 leaves them out.
+ * As in real life no two steps of one workflow share a batch: a batch of 16 takes one step from
+ * each of 16 workflows. CPU is of the whole process, the kernel's part included, checkpoints and
+ * the final one too. Syncs go to the disk that holds DIR.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,13 +18,14 @@
 #include "store/sqlite.h"
 #include "store/test_env.h"
 
-enum { STEPS = 4, MAX_ROWS = 3, MAX_BATCH = 1024 };
+enum { STEPS = 4, MAX_ROWS = 4, MAX_BATCH = 1024 };
 
 typedef struct bench {
   test_env env;
   store *store;
   rng random;
   int64_t seq;
+  bool listed;
   bytes *info, *state, *item, *history[16];
 } bench;
 
@@ -46,8 +48,29 @@ static bytes *random_bytes(rng *r, size_t n) {
   return b;
 }
 
+static void fill_visible(int64_t run, bool closed, span workflow_id, store_visible *v,
+                         store_row *row) {
+  *v = (store_visible){.was_status = closed ? 1 : 0,
+                       .run_id = SPAN("01a1ff3d-71bb-74a7-a34b-49463dd916a5"),
+                       .type = SPAN("MoneyTransfer"),
+                       .queue = SPAN("transfers"),
+                       .started_ns = run * NS_PER_MS,
+                       .execution_ns = run * NS_PER_MS,
+                       .closed_ns = closed ? (run + 20) * NS_PER_MS : 0,
+                       .events = 11,
+                       .history_bytes = 1200,
+                       .transitions = 7};
+  *row = (store_row){.kind = ROW_VISIBLE_PUT,
+                     .run = run,
+                     .ns = 1,
+                     .status = closed ? 2 : 1,
+                     .workflow_id = workflow_id,
+                     .visible = v};
+}
+
 /* The rows of one step; `rows` has room for MAX_ROWS. */
-static size_t fill_step(bench *b, int64_t run, int step, span workflow_id, store_row *rows) {
+static size_t fill_step(bench *b, int64_t run, int step, span workflow_id, store_visible *v,
+                        store_row *rows) {
   enum { TASK_QUEUE = 7, ACTIVITY_QUEUE = 8, ACTIVITY_ID = 5 };
   static const int64_t first_event[STEPS] = {1, 3, 6, 10};
   size_t n = 0;
@@ -66,6 +89,8 @@ static size_t fill_step(bench *b, int64_t run, int step, span workflow_id, store
                           .run = run,
                           .id = first_event[step],
                           .blob = b->history[rng_below(&b->random, ARRAY_LEN(b->history))]};
+  bool ends = step == STEPS - 1;
+  if (b->listed && (step == 0 || ends)) fill_visible(run, ends, workflow_id, v, &rows[n++]);
   if (step == 0) {
     rows[n++] =
         (store_row){.kind = ROW_CURRENT_PUT, .run = run, .ns = 1, .workflow_id = workflow_id};
@@ -95,10 +120,11 @@ static void batch_done(env_task *t) {
 static double write_batch(bench *b, int64_t first, size_t n, int step, char (*ids)[33]) {
   static store_step steps[MAX_BATCH];
   static store_row rows[MAX_BATCH][MAX_ROWS];
+  static store_visible visible[MAX_BATCH];
   for (size_t i = 0; i < n; i++) {
     int64_t run = first + (int64_t)i;
     steps[i] = (store_step){.next = i + 1 < n ? &steps[i + 1] : NULL, .run = run, .rows = rows[i]};
-    steps[i].n_rows = fill_step(b, run, step, span_cstr(ids[i]), rows[i]);
+    steps[i].n_rows = fill_step(b, run, step, span_cstr(ids[i]), &visible[i], rows[i]);
   }
   sink s = {.batch = {.task.run = batch_done, .steps = steps}};
   double begin = wall_us();
@@ -156,13 +182,15 @@ static void run_batches(bench *b, const char *path, size_t batch, size_t workflo
 int main(int argc, char **argv) {
   const char *dir = ".";
   size_t workflows = 64000, history_bytes = 300, only = 0;
+  bool listed = true;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (strcmp(argv[i], "--dir") == 0) dir = argv[i + 1];
     if (strcmp(argv[i], "--workflows") == 0) workflows = (size_t)strtoull(argv[i + 1], NULL, 10);
     if (strcmp(argv[i], "--batch") == 0) only = (size_t)strtoull(argv[i + 1], NULL, 10);
+    if (strcmp(argv[i], "--listed") == 0) listed = strcmp(argv[i + 1], "0") != 0;
     if (strcmp(argv[i], "--history") == 0) history_bytes = (size_t)strtoull(argv[i + 1], NULL, 10);
   }
-  bench b = {0};
+  bench b = {.listed = listed};
   test_env_init(&b.env, 1);
   rng_seed(&b.random, 2);
   b.info = random_bytes(&b.random, 150);

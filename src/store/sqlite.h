@@ -20,7 +20,8 @@
 
 typedef struct store_sqlite_options {
   const char *path;   /* NULL: a private file in $TMPDIR that has no name and is never synced */
-  size_t cache_bytes; /* of the writing connection; 0: 4 MiB. The reader has a quarter of it. */
+  size_t cache_bytes; /* of the writing connection and of the one for lists; 0: 4 MiB. The reader
+                         has a quarter of it. */
   uint32_t checkpoint_pages; /* of WAL between checkpoints under load; 0: 2000 */
   uint64_t wal_cap_bytes;    /* readers wait for a checkpoint when the WAL is larger; 0: 256 MiB */
 

@@ -332,7 +332,7 @@ err *sqlite_file_connect(sqlite_file *f, const store_sqlite_options *o, int64_t 
   TRY(sqlite_writer_prepare(w, a));
   TRY(connect_reader(f, cache_bytes / 4, &r->db, a));
   TRY(sqlite_reader_prepare(r, a));
-  TRY(connect_reader(f, cache_bytes / 4, &q->db, a));
+  TRY(connect_reader(f, cache_bytes, &q->db, a));
   TRY(sqlite_querier_prepare(q, a));
   if (f->private_file) forget_names(f);
   return NULL;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "store/sqlite_query_sql.h"
 
 enum { STEPS_BETWEEN_LOOKS = 2000 }; /* of SQLite's machine, between looks at the clock */
@@ -26,7 +27,8 @@ void sqlite_querier_release(sqlite_querier *q) {
   q->db = NULL;
 }
 
-static store_value column_value(sqlite3_stmt *st, int at, arena *a) {
+/* Texts are valid until the statement goes on. */
+static store_value borrowed_value(sqlite3_stmt *st, int at) {
   switch (sqlite3_column_type(st, at)) {
     case SQLITE_INTEGER:
       return VALUE_OF_INT(sqlite3_column_int64(st, at));
@@ -34,11 +36,17 @@ static store_value column_value(sqlite3_stmt *st, int at, arena *a) {
       return VALUE_OF_REAL(sqlite3_column_double(st, at));
     case SQLITE_TEXT: {
       const void *p = sqlite3_column_text(st, at);
-      return VALUE_OF_TEXT(arena_dup(a, span_of(p, (size_t)sqlite3_column_bytes(st, at))));
+      return VALUE_OF_TEXT(span_of(p, (size_t)sqlite3_column_bytes(st, at)));
     }
     default:
       return (store_value){.kind = VALUE_NULL};
   }
+}
+
+static store_value column_value(sqlite3_stmt *st, int at, arena *a) {
+  store_value v = borrowed_value(st, at);
+  if (v.kind == VALUE_TEXT) v.text = arena_dup(a, v.text);
+  return v;
 }
 
 /* --- pages --- */
@@ -176,62 +184,88 @@ static int page(sqlite_querier *self, store_query *q, const sql_plan *p) {
 
 /* --- counts --- */
 
-static void add_group(store_query *q, store_value v, int64_t count) {
-  size_t n = q->n_groups;
+/* Groups by value while records go by: SQLite would sort all records first, and cannot be
+ * interrupted while it does. */
+typedef struct groups {
+  store_query *query;
+  size_t *slots; /* index + 1 in query->groups; 0: free */
+  size_t mask, cap;
+} groups;
+
+/* Numbers that are equal have one hash, whatever their kind. */
+static uint64_t value_hash(const store_value *v) {
+  static const hash_key key = {1, 2};
+  if (v->kind == VALUE_NULL) return 0;
+  if (v->kind == VALUE_TEXT) return hash_bytes(key, v->text);
+  bool fits = v->kind == VALUE_REAL && v->real > -0x1p62 && v->real < 0x1p62;
+  return hash_u64((uint64_t)(fits ? (int64_t)v->real : v->i));
+}
+
+static size_t *slot_of(const groups *g, const store_value *v) {
+  size_t at = value_hash(v) & g->mask;
+  while (g->slots[at] && store_value_cmp(&g->query->groups[g->slots[at] - 1].value, v) != 0) {
+    at = (at + 1) & g->mask;
+  }
+  return &g->slots[at];
+}
+
+static void grow(groups *g) {
+  store_query *q = g->query;
+  g->cap = g->cap ? g->cap * 2 : 16;
+  g->mask = g->cap * 2 - 1;
+  store_group *more = arena_array(&q->arena, store_group, g->cap);
+  if (q->n_groups) memcpy(more, q->groups, q->n_groups * sizeof *more);
+  q->groups = more;
+  g->slots = arena_array(&q->arena, size_t, g->mask + 1);
+  for (size_t i = 0; i < q->n_groups; i++) *slot_of(g, &q->groups[i].value) = i + 1;
+}
+
+static void add_group(groups *g, store_value v, int64_t count) {
+  store_query *q = g->query;
   q->count += count;
   if (q->kind == QUERY_COUNT) return;
-  if ((n & (n - 1)) == 0) {
-    store_group *more = arena_array(&q->arena, store_group, n ? n * 2 : 1);
-    if (n) memcpy(more, q->groups, n * sizeof *more);
-    q->groups = more;
+  if (q->n_groups == g->cap) grow(g);
+  size_t *slot = slot_of(g, &v);
+  if (!*slot) {
+    if (v.kind == VALUE_TEXT) v.text = arena_dup(&q->arena, v.text);
+    q->groups[q->n_groups++] = (store_group){.value = v};
+    *slot = q->n_groups;
   }
-  q->groups[q->n_groups++] = (store_group){.value = v, .count = count};
+  q->groups[*slot - 1].count += count;
 }
 
 static int by_value(const void *a, const void *b) {
   return store_value_cmp(&((const store_group *)a)->value, &((const store_group *)b)->value);
 }
 
-static void join_groups(store_query *q) {
-  size_t n = 0;
-  if (q->n_groups > 1) qsort(q->groups, q->n_groups, sizeof *q->groups, by_value);
-  for (size_t i = 0; i < q->n_groups; i++) {
-    if (n && by_value(&q->groups[n - 1], &q->groups[i]) == 0) {
-      q->groups[n - 1].count += q->groups[i].count;
-    } else {
-      q->groups[n++] = q->groups[i];
-    }
-  }
-  q->n_groups = n;
-}
-
 /* Rows of (value, count). */
-static int take_groups(store_query *q, sqlite3_stmt *st) {
+static int take_groups(groups *g, sqlite3_stmt *st) {
   int rc;
   while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
     int64_t n = sqlite3_column_int64(st, 1);
-    if (n) add_group(q, column_value(st, 0, &q->arena), n);
+    if (n) add_group(g, borrowed_value(st, 0), n);
   }
   (void)sqlite3_finalize(st);
   return rc;
 }
 
 static int count_sources(sqlite_querier *self, store_query *q, const sql_plan *p) {
+  groups g = {.query = q};
   int rc = SQLITE_DONE;
   for (size_t i = 0; i < p->n_sources && rc == SQLITE_DONE; i++) {
     sql s = {.arena = &q->arena, .position = p->sources[i].kind == SOURCE_ATTRIBUTE ? "a" : "v"};
-    sql_add(&s, "SELECT ");
     if (q->kind == QUERY_GROUP) {
+      sql_add(&s, "SELECT ");
       sql_field(&s, &q->group);
+      sql_add(&s, ", 1");
     } else {
-      sql_add(&s, "NULL");
+      sql_add(&s, "SELECT NULL, count(*)");
     }
-    sql_add(&s, ", count(*)");
     sql_add_source(&s, p, &p->sources[i]);
-    if (q->kind == QUERY_GROUP) sql_add(&s, " GROUP BY 1");
     sqlite3_stmt *st = sql_prepare(&s, self->db, &rc);
-    if (st) rc = take_groups(q, st);
+    if (st) rc = take_groups(&g, st);
   }
+  if (q->n_groups > 1) qsort(q->groups, q->n_groups, sizeof *q->groups, by_value);
   return rc;
 }
 
@@ -266,18 +300,16 @@ static int run(sqlite_querier *self, store_query *q) {
     if (counts[i]) present |= 1u << i;
   }
   if (is_counted(q)) {
+    groups g = {.query = q};
     uint32_t wanted = sql_statuses(q->where) & present;
     for (int i = 1; i <= STORE_STATUS_MAX; i++) {
-      if (wanted & 1u << i) add_group(q, VALUE_OF_INT(i), counts[i]);
+      if (wanted & 1u << i) add_group(&g, VALUE_OF_INT(i), counts[i]);
     }
     return SQLITE_DONE;
   }
   sql_plan plan;
   sql_make_plan(&plan, q, present, &q->arena);
-  if (q->kind == QUERY_PAGE) return page(self, q, &plan);
-  rc = count_sources(self, q, &plan);
-  join_groups(q);
-  return rc;
+  return q->kind == QUERY_PAGE ? page(self, q, &plan) : count_sources(self, q, &plan);
 }
 
 static void failed(sqlite_querier *self, store_query *q, int rc) {

@@ -10,8 +10,9 @@
 
 #include "visibility/filter_int.h"
 
-/* The original parses a statement around the filter, and counts from there. */
-enum { STATEMENT_BYTES = 27 };
+/* The original parses a statement around the filter, and counts from there; "where " is part of it
+ * when there are conditions. */
+enum { STATEMENT_BYTES = 21, WHERE_BYTES = 6 };
 
 typedef struct parser {
   lexer lexer;
@@ -19,6 +20,7 @@ typedef struct parser {
   token t; /* the next one */
   int depth;
   size_t conditions;
+  bool bare; /* no condition comes before ORDER BY or GROUP BY */
 } parser;
 
 err *filter_error(arena *a, size_t at, const char *fmt, ...) {
@@ -34,7 +36,7 @@ err *filter_error(arena *a, size_t at, const char *fmt, ...) {
 static void next(parser *p) { lexer_next(&p->lexer, &p->t); }
 
 static err *syntax_error(parser *p) {
-  size_t position = STATEMENT_BYTES + p->t.end + 1;
+  size_t position = STATEMENT_BYTES + (p->bare ? 0 : WHERE_BYTES) + p->t.end + 1;
   bool named = p->t.text.n && p->t.type != TOKEN_SIGN;
   return filter_error(
       p->arena, p->t.begin, "malformed SQL query: syntax error at position %zu%s%.*s%s", position,
@@ -360,6 +362,7 @@ err *filter_parse(span text, arena *a, filter_tree *ret) {
   *ret = (filter_tree){0};
   if (is_blank(text)) return NULL;
   next(&p);
-  if (!is_word(&p, "order") && !is_word(&p, "group")) TRY(parse_or(&p, &ret->where));
+  p.bare = is_word(&p, "order") || is_word(&p, "group");
+  if (!p.bare) TRY(parse_or(&p, &ret->where));
   return parse_clauses(&p, ret);
 }

@@ -8,6 +8,8 @@ import copy
 import re
 from dataclasses import dataclass
 
+from scenarios.lists import WRONG as WRONG_FILTERS
+
 
 class Text:
     """Any text that matches a pattern as a whole."""
@@ -20,6 +22,13 @@ class Text:
 
     def __repr__(self):
         return f"text like {self.pattern.pattern}"
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The recorded text, and then what matches a pattern."""
+
+    pattern: str
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,18 @@ UNLIMITED_DESCRIPTIONS = {
     "task_queue_config_of_workflows": ("describe",),
 }
 
+PLACE = "an error of a filter also says at which character; the words before are the original's"
+
 DIFFERENCES = [
+    *[
+        Difference(
+            "list_errors",
+            (query, "error", "message"),
+            Followed(r" \(at character \d+ of the query\)"),
+            PLACE,
+        )
+        for query in WRONG_FILTERS
+    ],
     *[
         Difference(
             "worker_heartbeats_of_a_process",
@@ -310,6 +330,8 @@ def ours(scenario, steps):
         new = entry.ours
         if isinstance(new, SameAs):
             new = copy.deepcopy(_at(record, new.path))
+        if isinstance(new, Followed):
+            new = Text(re.escape(_at(record, entry.path)) + new.pattern)
         container = _at(record, entry.path[:-1])
         if new is Absent:
             del container[entry.path[-1]]

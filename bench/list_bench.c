@@ -1,0 +1,211 @@
+/* list_bench - how fast lists are among many closed workflows.
+ *
+ *   list_bench [--dir DIR] [--runs N] [--pages N]
+ *
+ * Fills a database with closed runs of seven statuses and a few open ones, each with a keyword of
+ * 1,000 values and an integer, then asks what clients ask. Pages have 100 entries and begin at
+ * random places of the list; times are of the whole query, rows of the answer included.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/sqlite.h"
+#include "store/test_env.h"
+
+enum { BATCH = 1000, KEYWORD = 1, NUMBER = 2, KEYWORDS = 1000, OPEN_EVERY = 1000 };
+
+typedef struct bench {
+  test_env env;
+  store *store;
+  rng random;
+  arena arena;
+  int64_t runs;
+  int pages;
+  bytes *info, *state;
+} bench;
+
+static double wall_ms(void) {
+  struct timespec ts;
+  (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+  return 1e3 * (double)ts.tv_sec + (double)ts.tv_nsec / 1e6;
+}
+
+static span keyword(arena *a, uint64_t n) { return arena_spanf(a, "customer-%04d", (int)n); }
+
+static void fill_visible(bench *b, int64_t run, arena *a, store_visible *v) {
+  bool open = run % OPEN_EVERY == 0;
+  v->run_id = SPAN("01a1ff3d-71bb-74a7-a34b-49463dd916a5");
+  v->type = arena_spanf(a, "Type%d", (int)rng_below(&b->random, 20));
+  v->queue = SPAN("queue");
+  v->started_ns = v->execution_ns = run * NS_PER_MS;
+  v->closed_ns = open ? 0 : (run + (int64_t)rng_below(&b->random, 10000)) * NS_PER_MS;
+  v->attributes = arena_array(a, store_attribute, 2);
+  v->attributes[0] = (store_attribute){
+      .id = KEYWORD, .value = VALUE_OF_TEXT(keyword(a, rng_below(&b->random, KEYWORDS)))};
+  v->attributes[1] =
+      (store_attribute){.id = NUMBER, .value = VALUE_OF_INT((int64_t)rng_below(&b->random, 1000))};
+  v->n_attributes = 2;
+}
+
+static int32_t status_of(bench *b, int64_t run) {
+  if (run % OPEN_EVERY == 0) return 1;
+  return rng_below(&b->random, 10) ? 2 : 3 + (int32_t)rng_below(&b->random, 5);
+}
+
+static void fill(bench *b) {
+  for (int64_t first = 1; first <= b->runs; first += BATCH) {
+    test_batch batch;
+    test_batch_init(&batch);
+    for (int64_t run = first; run < first + BATCH && run <= b->runs; run++) {
+      store_visible *v = arena_new(&batch.arena, store_visible);
+      span id = arena_spanf(&batch.arena, "order-%016llx", (long long)rng_next(&b->random));
+      int32_t status = status_of(b, run);
+      fill_visible(b, run, &batch.arena, v);
+      store_row rows[] = {
+          {.kind = ROW_RUN_INSERT, .run = run, .ns = 1, .status = status, .workflow_id = id},
+          {.kind = ROW_CURRENT_PUT, .run = run, .ns = 1, .workflow_id = id},
+          {.kind = ROW_VISIBLE_PUT, .run = run, .ns = 1, .status = status, .workflow_id = id}};
+      rows[0].info = bytes_ref(b->info);
+      rows[0].blob = bytes_ref(b->state);
+      rows[2].visible = v;
+      (void)test_batch_step(&batch, run, rows, ARRAY_LEN(rows));
+    }
+    test_batch_commit(&batch, b->store, &b->env);
+    ASSERT(!batch.batch.error);
+    test_batch_release(&batch);
+  }
+}
+
+typedef struct asked {
+  store_query q;
+  bool done;
+} asked;
+
+static void query_done(env_task *t) {
+  CONTAINER_OF(CONTAINER_OF(t, store_query, task), asked, q)->done = true;
+}
+
+static int compare_double(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Where a page may begin. */
+static void random_place(bench *b, store_query *q) {
+  q->has_after = true;
+  q->after =
+      (store_place){.ended_ns = (int64_t)rng_below(&b->random, (uint64_t)b->runs) * NS_PER_MS,
+                    .started_ns = INT64_MAX};
+}
+
+/* `next` changes the query for each time. */
+static void measure(bench *b, const char *name, store_query q, int times,
+                    void (*next)(bench *b, store_query *q)) {
+  double *ms = arena_array(&b->arena, double, times);
+  size_t found = 0;
+  const char *end = "";
+  for (int i = 0; i < times; i++) {
+    asked a = {.q = q};
+    if (next) next(b, &a.q);
+    a.q.ns = 1;
+    a.q.limit = 100;
+    a.q.task.run = query_done;
+    ms[i] = wall_ms();
+    b->store->query(b->store, &a.q);
+    test_env_run_until(&b->env, &a.done);
+    ms[i] = wall_ms() - ms[i];
+    found = a.q.n_found + (size_t)a.q.count;
+    if (a.q.error) end = err_code_name(a.q.error->code);
+    store_query_release(&a.q);
+  }
+  qsort(ms, (size_t)times, sizeof *ms, compare_double);
+  printf("%-46s %8.2f %8.2f %8.2f %9zu %s\n", name, ms[times / 2], ms[times * 99 / 100],
+         ms[times - 1], found, end);
+}
+
+static store_pred *equals(bench *b, store_field f, store_value v) {
+  store_pred *p = arena_new(&b->arena, store_pred);
+  *p = (store_pred){.op = OP_IN, .field = f, .n_values = 1};
+  p->values = arena_array(&b->arena, store_value, 1);
+  p->values[0] = v;
+  return p;
+}
+
+static const store_field status_field = {.column = COLUMN_STATUS};
+static const store_field keyword_field = {.column = COLUMN_ATTRIBUTE, .attribute = KEYWORD};
+
+static void any_status(bench *b, store_query *q) {
+  random_place(b, q);
+  q->where = equals(b, status_field, VALUE_OF_INT(2 + (int64_t)rng_below(&b->random, 6)));
+}
+
+static void any_keyword(bench *b, store_query *q) {
+  random_place(b, q);
+  span word = keyword(&b->arena, rng_below(&b->random, KEYWORDS));
+  q->where = equals(b, keyword_field, VALUE_OF_TEXT(word));
+}
+
+static void count_keyword(bench *b, store_query *q) {
+  any_keyword(b, q);
+  q->has_after = false;
+}
+
+static void run_all(bench *b) {
+  store_query page = {.kind = QUERY_PAGE, .deadline_ms = 1000};
+  store_query count = {.kind = QUERY_COUNT, .deadline_ms = 1000};
+  store_query group = {.kind = QUERY_GROUP, .group = status_field, .deadline_ms = 1000};
+  store_query types = {.kind = QUERY_GROUP, .group = {.column = COLUMN_TYPE}, .deadline_ms = 1000};
+  store_query sorted = page;
+  sorted.ordered = true;
+  sorted.order = (store_field){.column = COLUMN_ATTRIBUTE, .attribute = NUMBER};
+  store_query failed = count, of_type = count;
+  failed.where = equals(b, status_field, VALUE_OF_INT(3));
+  of_type.where = equals(b, (store_field){.column = COLUMN_TYPE}, VALUE_OF_TEXT(SPAN("Type7")));
+  store_query rare = page;
+  rare.where = equals(b, (store_field){.column = COLUMN_TYPE}, VALUE_OF_TEXT(SPAN("No such type")));
+  puts("query                                          p50, ms  p99, ms  max, ms     found");
+  measure(b, "page, all", page, b->pages, random_place);
+  measure(b, "page by status", page, b->pages, any_status);
+  measure(b, "page by custom keyword", page, b->pages, any_keyword);
+  measure(b, "count, all", count, b->pages, NULL);
+  measure(b, "count by status", failed, b->pages, NULL);
+  measure(b, "group by status", group, b->pages, NULL);
+  measure(b, "count by custom keyword", count, b->pages, count_keyword);
+  measure(b, "count by type (no index)", of_type, 5, NULL);
+  measure(b, "group by type (no index)", types, 5, NULL);
+  measure(b, "page of a type that is not there (no index)", rare, 5, NULL);
+  measure(b, "page ordered by custom integer (no index)", sorted, 5, NULL);
+}
+
+int main(int argc, char **argv) {
+  bench b = {.runs = 1000000, .pages = 500};
+  const char *dir = ".";
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (strcmp(argv[i], "--dir") == 0) dir = argv[i + 1];
+    if (strcmp(argv[i], "--runs") == 0) b.runs = strtoll(argv[i + 1], NULL, 10);
+    if (strcmp(argv[i], "--pages") == 0) b.pages = (int)strtol(argv[i + 1], NULL, 10);
+  }
+  test_env_init(&b.env, 1);
+  rng_seed(&b.random, 3);
+  b.info = bytes_new(250);
+  b.state = bytes_new(200);
+  memset(b.info->p, 1, b.info->n);
+  memset(b.state->p, 1, b.state->n);
+  const char *path = arena_printf(&b.arena, "%s/list_bench.db", dir);
+  store_sqlite_options o = {.path = path};
+  err *e = store_sqlite_open(&o, &b.env.env, &b.arena, &b.store);
+  if (e) PANIC("%s", err_text(&b.arena, e));
+  double begin = wall_ms();
+  fill(&b);
+  printf("%lld runs written in %.1f s\n", (long long)b.runs, (wall_ms() - begin) / 1e3);
+  run_all(&b);
+  b.store->close(b.store);
+  (void)unlink(path);
+  bytes_unref(b.info);
+  bytes_unref(b.state);
+  arena_release(&b.arena);
+  test_env_release(&b.env);
+  return 0;
+}
