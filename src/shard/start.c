@@ -405,7 +405,9 @@ static bool is_done_already(const start *st, const shard_run *run) {
     return false;
   }
   span id = st->update->request->meta->update_id;
-  return engine_update_look(run->engine, id, st->call.op->arena).stage == ENGINE_UPDATE_COMPLETED;
+  engine_update u = engine_update_look(run->engine, id, st->call.op->arena);
+  /* Not the outcome that an update gets because its run closed. */
+  return u.stage == ENGINE_UPDATE_COMPLETED && u.outcome_event_id != 0;
 }
 
 /* The client did not see our answer: it gets the same, with the first task if it may have it. */

@@ -148,6 +148,20 @@ def update_with_start_accepted(t):
 
 
 @scenario()
+def update_with_start_closed_before_completion(t):
+    """The closed run accepted the update and never completed it: nothing to attach to."""
+    sent = _later(t, stage=u.ACCEPTED)
+    task = t.task()
+    u.answer(t, task, u.acceptance(*u.requests(task)[0]), commands=[done("over")])
+    t.settle("first", sent)
+    _both(t, "reject", start={"request_id": "b", "workflow_id_reuse_policy": 3}, timeout=5)
+    sent = _later(t, start={"request_id": "c"})
+    task = t.task()
+    u.answer(t, task, *u.accepted(task, "new run"))
+    t.settle("allowed", sent)
+
+
+@scenario()
 def update_with_start_no_worker(t):
     """Nobody takes the task: the answer comes after 20 s and says ADMITTED."""
     sent = _later(t, timeout=30)
