@@ -206,7 +206,7 @@ err *command_start_child(command_ctx *c, const pb_Command *cmd) {
   attrs->cron_schedule = in->cron_schedule;
   attrs->retry_policy = retry_policy_filled(in->retry_policy, t->arena);
   attrs->header = in->header;
-  attrs->memo = in->memo;
+  attrs->memo = engine_memo_fields(in->memo, t->arena);
   attrs->search_attributes = known;
   attrs->inherit_build_id = in->inherit_build_id;
   attrs->priority = in->priority;

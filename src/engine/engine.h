@@ -162,6 +162,8 @@ typedef struct engine_start_args {
   const engine_run *before; /* that run; NULL: nothing */
 } engine_start_args;
 
+/* A memo without the fields that stand for "not there"; NULL when none is left. */
+pb_Memo *engine_memo_fields(const pb_Memo *memo, arena *a);
 /* Makes a run with its first events. The run is the caller's. Cannot be refused. */
 engine_run *engine_start(engine_step *st, const engine_start_args *args);
 

@@ -60,6 +60,21 @@ void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes
   run->state.search_attributes = merged;
 }
 
+/* Nothing, null and an empty list, in whatever encoding. */
+static bool is_nothing(const pb_Payload *p) {
+  return !p || p->data.n == 0 || span_eq(p->data, SPAN("null")) || span_eq(p->data, SPAN("[]"));
+}
+
+pb_Memo *engine_memo_fields(const pb_Memo *memo, arena *a) {
+  if (!memo) return NULL;
+  pb_Memo *out = pb_new(a, Memo);
+  out->fields.v = arena_array(a, pb_Memo_FieldsEntry *, memo->fields.n);
+  for (size_t i = 0; i < memo->fields.n; i++) {
+    if (!is_nothing(memo->fields.v[i]->value)) out->fields.v[out->fields.n++] = memo->fields.v[i];
+  }
+  return out->fields.n ? out : NULL;
+}
+
 void merge_memo(engine_run *run, const pb_Memo *changes) {
   arena *a = run->tx.arena;
   const pb_Memo *old = run->state.memo;

@@ -123,21 +123,6 @@ static err *check_sizes(const checker *k, const pb_StartWorkflowExecutionRequest
   return NULL;
 }
 
-/* Nothing, null and an empty list stand for "not there". */
-static bool is_nil(const pb_Payload *p) {
-  return !p || p->data.n == 0 || span_eq(p->data, SPAN("null")) || span_eq(p->data, SPAN("[]"));
-}
-
-static pb_Memo *memo_without_nils(const checker *k, const pb_Memo *memo) {
-  if (!memo) return NULL;
-  pb_Memo *out = pb_new(k->arena, Memo);
-  out->fields.v = arena_array(k->arena, pb_Memo_FieldsEntry *, memo->fields.n);
-  for (size_t i = 0; i < memo->fields.n; i++) {
-    if (!is_nil(memo->fields.v[i]->value)) out->fields.v[out->fields.n++] = memo->fields.v[i];
-  }
-  return out->fields.n ? out : NULL;
-}
-
 /* What is not limited becomes limited by what encloses it; only changed values are replaced, since
  * the first event shows them. */
 static void resolve_timeouts(const checker *k, pb_StartWorkflowExecutionRequest *s) {
@@ -182,7 +167,7 @@ err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
   TRY(check_links(k, &s->links));
   TRY(check_unbuilt(k, s));
   TRY(check_sizes(k, s));
-  s->memo = memo_without_nils(k, s->memo);
+  s->memo = engine_memo_fields(s->memo, k->arena);
   resolve_timeouts(k, s);
   *ret_start = s;
   return NULL;
@@ -252,7 +237,7 @@ err *check_signal_with_start(const checker *k, const pb_SignalWithStartWorkflowE
   TRY(check_unbuilt(k, s));
   TRY(check_sizes(k, s));
   TRY(check_blob(k, r->signal_input.n));
-  s->memo = memo_without_nils(k, s->memo);
+  s->memo = engine_memo_fields(s->memo, k->arena);
   resolve_timeouts(k, s);
 
   pb_SignalWithStartWorkflowExecutionRequest *request =

@@ -212,6 +212,20 @@ def child_with_everything(t):
 
 
 @scenario()
+def child_search_attributes(t):
+    """Search attributes of a child have their types; what is null is not there."""
+    t.start()
+    fields = {"BatcherUser": payload("me"), "TemporalChangeVersion": payload(None)}
+    memo = {"fields": {"m": payload(None)}}
+    t.step(one(t, search_attributes={"indexed_fields": fields}, memo=memo))
+    t.step(label="start known")
+    t.describe("describe the child", workflow_id=kid(t))
+    t.history(t.run)
+    t.history(label="history of the child", workflow_id=kid(t))
+    t.terminate()
+
+
+@scenario()
 def child_timeouts_longer_than_the_parents(t):
     """What a child is given is not cut by what its parent has."""
     t.start(workflow_execution_timeout=secs(20), workflow_task_timeout=secs(5))
