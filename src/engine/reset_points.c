@@ -124,7 +124,7 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a) {
   const pb_store_RunState *s = &run->state;
   const pb_SearchAttributes *first = run->info->started->search_attributes;
   const pb_SearchAttributes *later = s->search_attributes;
-  size_t most = (first ? first->indexed_fields.n : 0) + (later ? later->indexed_fields.n : 0) + 4;
+  size_t most = (first ? first->indexed_fields.n : 0) + (later ? later->indexed_fields.n : 0) + 5;
   pb_SearchAttributes *all = pb_new(a, SearchAttributes);
   all->indexed_fields.v = arena_array(a, pb_SearchAttributes_IndexedFieldsEntry *, most);
   add_known(all, later ? later : first);
@@ -143,5 +143,10 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a) {
     add_text(&paused, "property:activityType=", s->paused_activity_types.v[i], a);
   }
   add_attribute(all, "TemporalPauseInfo", &paused, a);
+  if (s->schedule) {
+    span value = s->schedule->schedule->state->paused ? SPAN("true") : SPAN("false");
+    all->indexed_fields.v[all->indexed_fields.n++] =
+        pb_attribute_new(a, "TemporalSchedulePaused", "Bool", value);
+  }
   return all;
 }

@@ -8,7 +8,8 @@
 enum { KEPT_REQUESTS = 64 };
 
 static span jitter_seed(const pb_store_RunInfo *i, const pb_store_ScheduleState *state, arena *a) {
-  return arena_spanf(a, "%.*s-%.*s", SPAN_ARG(state->namespace_id), SPAN_ARG(i->workflow_id));
+  return arena_spanf(a, "%.*s-%.*s", SPAN_ARG(state->namespace_id),
+                     SPAN_ARG(schedule_id_of(i->workflow_id)));
 }
 
 /* For reading: `state` is left as it is. */
@@ -67,7 +68,7 @@ static pb_store_RunInfo identity(const engine_schedule_args *args, int64_t now_n
   s->workflow_type->name = SPAN("temporal-sys-scheduler-workflow");
   s->task_queue = pb_new(a, TaskQueue);
   s->first_execution_run_id = args->run_id;
-  return (pb_store_RunInfo){.workflow_id = args->request->schedule_id,
+  return (pb_store_RunInfo){.workflow_id = schedule_workflow_id(args->request->schedule_id, a),
                             .run_id = args->run_id,
                             .request_id = args->request->request_id,
                             .start_time = now_ns,
@@ -217,8 +218,8 @@ err *engine_schedule_entry(span info, span state, zones *z, arena *a,
   if (!schedule_is_whole(st)) return ERR(a, DATA_LOSS, "a stored schedule lacks its state");
   scheduler s = view_of(i, st->schedule, z, a);
   pb_ScheduleListEntry *entry = pb_new(a, ScheduleListEntry);
-  entry->schedule_id = i->workflow_id;
-  entry->memo = st->memo;
+  entry->schedule_id = schedule_id_of(i->workflow_id);
+  entry->memo = st->memo ? st->memo : pb_new(a, Memo);
   entry->search_attributes = st->search_attributes;
   entry->info = scheduler_list_info(&s);
   *ret_entry = entry;

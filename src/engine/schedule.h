@@ -2,7 +2,7 @@
  *
  * A schedule has what a run has: an id that is unique in its namespace, a key, a state that changes
  * step by step, a due time by which it is found after a restart, a place in lists. So it is stored
- * as a run, in a namespace of its own (schedule_ns), where no workflow id can meet a schedule id,
+ * as a run, in a namespace of its own (schedule_ns), where no workflow can meet a schedule,
  * and everything that finds, loads, evicts, commits and deletes runs does the same for schedules.
  * The rules are schedule/scheduler.h; RunState.schedule holds their state. Functions of engine.h
  * that are not named here must not be called for a schedule; engine_fire, engine_load, engine_check
@@ -16,8 +16,17 @@
 /* Key of the namespace that holds the schedules of a namespace, and back. */
 static inline int64_t schedule_ns(int64_t ns) { return -ns; }
 
-/* How the protocol's server names the run behind a schedule; errors show it. */
+/* A schedule's workflow id is its own id behind this; errors and filters show it. */
 #define SCHEDULE_RUN_PREFIX "temporal-sys-scheduler:"
+
+static inline span schedule_workflow_id(span schedule_id, arena *a) {
+  return arena_spanf(a, SCHEDULE_RUN_PREFIX "%.*s", SPAN_ARG(schedule_id));
+}
+
+static inline span schedule_id_of(span workflow_id) {
+  const size_t n = sizeof SCHEDULE_RUN_PREFIX - 1;
+  return workflow_id.n < n ? workflow_id : span_of(workflow_id.p + n, workflow_id.n - n);
+}
 
 typedef struct engine_schedule_args {
   int64_t ns; /* schedule_ns of the namespace's key */

@@ -67,7 +67,7 @@ void schedule_keep_effects(engine_run *run, scheduler *s) {
 
 static span sender_identity(const engine_run *run, arena *a) {
   return arena_spanf(a, "temporal-scheduler-%.*s-%.*s", SPAN_ARG(run->info->namespace_name),
-                     SPAN_ARG(run->info->workflow_id));
+                     SPAN_ARG(schedule_id_of(run->info->workflow_id)));
 }
 
 static span quoted(arena *a, span text) {
@@ -111,7 +111,7 @@ static pb_StartWorkflowExecutionRequest *start_request(const engine_run *run, co
   r.workflow_id_reuse_policy = start->manual ? PB_WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
                                              : PB_WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE;
   r.workflow_id_conflict_policy = PB_WORKFLOW_ID_CONFLICT_POLICY_FAIL;
-  r.search_attributes = attributes(s, run->info->workflow_id, start);
+  r.search_attributes = attributes(s, schedule_id_of(run->info->workflow_id), start);
   if (start->overlap_policy != PB_SCHEDULE_OVERLAP_POLICY_ALLOW_ALL) {
     r.last_completion_result = s->state->last_completion_result;
     r.continued_failure = s->state->continued_failure;

@@ -33,17 +33,23 @@ static void add_family(const pb_WorkflowExecutionStartedEventAttributes *s, stor
   }
 }
 
+/* Of a schedule. */
+static bool pause_changed(const pb_store_RunState *before, const pb_store_RunState *now) {
+  if (!now->schedule || !before->schedule) return false;
+  return before->schedule->schedule->state->paused != now->schedule->schedule->state->paused;
+}
+
 bool visible_changed(const engine_run *run) {
   const tx *t = &run->tx;
   const pb_store_RunState *s = &run->state;
-  return !run->inserted || t->saved.status != s->status ||
+  return !run->inserted || t->saved.status != s->status || pause_changed(&t->saved, s) ||
          t->saved.search_attributes != s->search_attributes ||
          search_attributes_report(&t->saved) != search_attributes_report(s);
 }
 
 static bool has_attributes(const engine_run *run, const pb_store_RunState *s) {
   return s->search_attributes || run->info->started->search_attributes ||
-         search_attributes_report(s);
+         search_attributes_report(s) || s->schedule;
 }
 
 void visible_write(engine_run *run, bool first) {

@@ -1,5 +1,6 @@
 /* lists.c - runs found by what is known of them. The store answers from what is durable, and
  * nothing is acknowledged before it is: a list holds every run that its caller has heard of. */
+#include "engine/schedule.h"
 #include "shard/shard_int.h"
 
 typedef struct listing {
@@ -92,6 +93,23 @@ static void answer_page(listing *l) {
   op->done(op, NULL, r);
 }
 
+static void answer_schedules(listing *l) {
+  const store_query *q = &l->query;
+  shard_op *op = l->op;
+  pb_ListSchedulesResponse *r = pb_new(op->arena, ListSchedulesResponse);
+  r->schedules.v = arena_array(op->arena, pb_ScheduleListEntry *, q->n_found + 1);
+  for (size_t i = 0; i < q->n_found; i++) {
+    const store_found *f = &q->found[i];
+    err *e = engine_schedule_entry(bytes_span(f->info), bytes_span(f->state), &l->s->zones,
+                                   op->arena, &r->schedules.v[r->schedules.n++]);
+    if (!e) continue;
+    op_fail(op, e);
+    return;
+  }
+  if (q->more) r->next_page_token = seal_place(l, &q->found[q->n_found - 1].place);
+  op->done(op, NULL, r);
+}
+
 /* --- counts --- */
 
 static void answer_count(listing *l) {
@@ -137,10 +155,12 @@ static void ask_store(listing *l) {
   l->s->store->query(l->s->store, &l->query);
 }
 
-void shard_list_runs(shard *s, shard_op *op, const shard_list *request) {
+/* NULL: refused and answered already. */
+static listing *list_new(shard *s, shard_op *op, const shard_list *request,
+                         void (*answer)(listing *l)) {
   const filter *f = request->filter;
-  listing *l = listing_new(s, op, f, answer_page);
-  if (!l) return;
+  listing *l = listing_new(s, op, f, answer);
+  if (!l) return NULL;
   l->query_hash = hash_of(request->query);
   l->query.kind = QUERY_PAGE;
   l->query.limit = MIN(request->limit, (size_t)SHARD_LIST_PAGE);
@@ -148,18 +168,44 @@ void shard_list_runs(shard *s, shard_op *op, const shard_list *request) {
   l->query.descending = f->descending;
   l->query.order = f->order.field;
   err *e = open_place(l, request->page_token);
-  if (!e) {
-    ask_store(l);
-    return;
-  }
+  if (!e) return l;
   mem_free(l);
   op_fail(op, e);
+  return NULL;
+}
+
+void shard_list_runs(shard *s, shard_op *op, const shard_list *request) {
+  listing *l = list_new(s, op, request, answer_page);
+  if (l) ask_store(l);
+}
+
+/* NULL: refused and answered already. */
+static listing *count_new(shard *s, shard_op *op, const filter *f) {
+  listing *l = listing_new(s, op, f, answer_count);
+  if (!l) return NULL;
+  l->query.kind = f->grouped ? QUERY_GROUP : QUERY_COUNT;
+  l->query.group = f->group.field;
+  return l;
 }
 
 void shard_count_runs(shard *s, shard_op *op, const filter *f) {
-  listing *l = listing_new(s, op, f, answer_count);
+  listing *l = count_new(s, op, f);
+  if (l) ask_store(l);
+}
+
+/* --- schedules: all that is in their namespace --- */
+
+static void among_schedules(listing *l) {
   if (!l) return;
-  l->query.kind = f->grouped ? QUERY_GROUP : QUERY_COUNT;
-  l->query.group = f->group.field;
+  l->query.ns = schedule_ns(l->op->ns);
+  l->query.divided = true;
   ask_store(l);
+}
+
+void shard_list_schedules(shard *s, shard_op *op, const shard_list *request) {
+  among_schedules(list_new(s, op, request, answer_schedules));
+}
+
+void shard_count_schedules(shard *s, shard_op *op, const filter *f) {
+  among_schedules(count_new(s, op, f));
 }

@@ -7,29 +7,13 @@
 
 static void find(call *c, span schedule_id) {
   c->use.ns = schedule_ns(c->op->ns);
-  call_find(c, schedule_id, SPAN_NONE);
-}
-
-/* Clients are told of the run that would stand behind the schedule. */
-static void found(shard *s, run_use *u, shard_run *run, const err *e) {
-  call *c = CONTAINER_OF(u, call, use);
-  if (e && e->code == ERR_NOT_FOUND) {
-    e = not_found_error(c->op->arena,
-                        arena_printf(c->op->arena, "workflow not found for ID: %s%.*s",
-                                     SCHEDULE_RUN_PREFIX, SPAN_ARG(u->workflow_id)));
-  }
-  if (e) {
-    call_refuse(c, NULL, e);
-  } else {
-    c->act(s, c, run);
-  }
+  call_find(c, schedule_workflow_id(schedule_id, c->op->arena), SPAN_NONE);
 }
 
 static void act_on(shard *s, shard_op *op, const void *request, span schedule_id, call_fn *act,
                    void *extra) {
   call *c = call_new(s, op, request, act);
   if (!c) return;
-  c->use.ready = found;
   c->extra = extra;
   find(c, schedule_id);
 }

@@ -215,6 +215,9 @@ typedef struct shard_counted {
  * takes longer than SHARD_QUERY_MS. */
 void shard_list_runs(shard *s, shard_op *op, const shard_list *l);
 void shard_count_runs(shard *s, shard_op *op, const filter *f);
+/* The same for schedules; the response to a list is a ListSchedulesResponse. */
+void shard_list_schedules(shard *s, shard_op *op, const shard_list *l);
+void shard_count_schedules(shard *s, shard_op *op, const filter *f);
 enum { SHARD_QUERY_MS = 1000 };
 
 /* The caller has gone: a waiting op ends at once (done with CANCELLED), a task that was matched to

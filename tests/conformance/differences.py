@@ -296,7 +296,6 @@ DIFFERENCES = [
     *[
         Difference("server_system_info", ("system info", "capabilities", name), Absent, NOT_BUILT)
         for name in (
-            "supports_schedules",
             "count_group_by_execution_status",
             "nexus",
             "server_scaled_deployments",
@@ -307,7 +306,6 @@ DIFFERENCES = [
         for label in ("by name", "by id")
         for path, value in (
             (("capabilities",), CAPABILITIES),
-            (("supports_schedules",), Absent),
             (("limits", "workflow_task_completion_size_limit_error"), Absent),
         )
     ],

@@ -110,6 +110,8 @@ err *api_patch_schedule(ask *k);
 err *api_delete_schedule(ask *k);
 err *api_describe_schedule(ask *k);
 err *api_matching_times(ask *k);
+err *api_list_schedules(ask *k);
+err *api_count_schedules(ask *k);
 /* list.c */
 err *api_list_workflows(ask *k);
 err *api_scan_workflows(ask *k);
@@ -122,6 +124,10 @@ err *api_list_closed(ask *k);
 MUST_USE err *ask_filter(ask *k, span query, filter **ret);
 /* Lists, and answers with what `map` makes of the shard_listed. */
 err *ask_list(ask *k, span query, int32_t page_size, span page_token, api_map map);
+/* How many entries a page has when this many are asked for. */
+size_t ask_page(int32_t asked);
+/* What a group of a count has in common, as clients are shown it. */
+pb_Payload *ask_group_value(arena *a, const attribute *by, const store_value *v);
 /* search_attributes.c */
 err *api_get_search_attributes(ask *k);
 err *api_add_search_attributes(ask *k);

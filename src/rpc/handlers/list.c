@@ -7,12 +7,12 @@ err *ask_filter(ask *k, span query, filter **ret) {
   return filter_read(&c, query, *ret);
 }
 
-static size_t page_of(int32_t asked) {
+size_t ask_page(int32_t asked) {
   return asked <= 0 || asked > SHARD_LIST_PAGE ? SHARD_LIST_PAGE : (size_t)asked;
 }
 
 err *ask_list(ask *k, span query, int32_t page_size, span page_token, api_map map) {
-  shard_list l = {.query = query, .limit = page_of(page_size), .page_token = page_token};
+  shard_list l = {.query = query, .limit = ask_page(page_size), .page_token = page_token};
   filter *f;
   TRY(ask_filter(k, query, &f));
   l.filter = f;
@@ -59,7 +59,7 @@ static const char *const status_names[] = {"Unspecified",    "Running",  "Comple
                                            "ContinuedAsNew", "TimedOut", "Paused"};
 
 /* A status by its name; that there is no division as an empty one. */
-static pb_Payload *group_value(arena *a, const attribute *by, const store_value *v) {
+pb_Payload *ask_group_value(arena *a, const attribute *by, const store_value *v) {
   store_value shown = *v;
   if (by->field.column == COLUMN_STATUS && v->i >= 0 && v->i < (int64_t)ARRAY_LEN(status_names)) {
     shown = VALUE_OF_TEXT(span_cstr(status_names[v->i]));
@@ -79,7 +79,7 @@ static const void *count_response(arena *a, const void *response, const void *ar
     pb_CountWorkflowExecutionsResponse_AggregationGroup *g =
         pb_new(a, CountWorkflowExecutionsResponse_AggregationGroup);
     g->group_values.v = arena_array(a, pb_Payload *, 1);
-    g->group_values.v[0] = group_value(a, &f->group, &c->groups[i].value);
+    g->group_values.v[0] = ask_group_value(a, &f->group, &c->groups[i].value);
     g->group_values.n = 1;
     g->count = c->groups[i].count;
     r->groups.v[r->groups.n++] = g;

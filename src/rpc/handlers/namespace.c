@@ -84,6 +84,7 @@ static pb_NamespaceInfo *info_of(ask *k, const pb_store_Namespace *n) {
     info->data.v[i]->key = n->data.v[i]->key;
     info->data.v[i]->value = n->data.v[i]->value;
   }
+  info->supports_schedules = true;
   info->capabilities = pb_new(k->arena, NamespaceInfo_Capabilities);
   info->capabilities->eager_workflow_start = true;
   info->capabilities->sync_update = true;

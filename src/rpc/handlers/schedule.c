@@ -71,3 +71,41 @@ err *api_matching_times(ask *k) {
   shard_matching_times(ask_shard(k), ask_op(k), q);
   return NULL;
 }
+
+err *api_list_schedules(ask *k) {
+  const pb_ListSchedulesRequest *q = k->request;
+  filter *f;
+  TRY(ask_filter(k, q->query, &f));
+  shard_list l = {.filter = f,
+                  .query = q->query,
+                  .limit = ask_page(q->maximum_page_size),
+                  .page_token = q->next_page_token};
+  shard_list_schedules(ask_shard(k), ask_op(k), &l);
+  return NULL;
+}
+
+static const void *count_response(arena *a, const void *response, const void *arg) {
+  const shard_counted *c = response;
+  const filter *f = arg;
+  pb_CountSchedulesResponse *r = pb_new(a, CountSchedulesResponse);
+  r->count = c->count;
+  r->groups.v = arena_array(a, pb_CountSchedulesResponse_AggregationGroup *, c->n_groups);
+  for (size_t i = 0; i < c->n_groups; i++) {
+    pb_CountSchedulesResponse_AggregationGroup *g =
+        pb_new(a, CountSchedulesResponse_AggregationGroup);
+    g->group_values.v = arena_array(a, pb_Payload *, 1);
+    g->group_values.v[0] = ask_group_value(a, &f->group, &c->groups[i].value);
+    g->group_values.n = 1;
+    g->count = c->groups[i].count;
+    r->groups.v[r->groups.n++] = g;
+  }
+  return r;
+}
+
+err *api_count_schedules(ask *k) {
+  const pb_CountSchedulesRequest *q = k->request;
+  filter *f;
+  TRY(ask_filter(k, q->query, &f));
+  shard_count_schedules(ask_shard(k), ask_op_mapped(k, count_response, f), f);
+  return NULL;
+}

@@ -6,6 +6,7 @@ err *api_get_system_info(ask *k) {
                                                .internal_error_differentiation = true,
                                                .activity_failure_include_heartbeat = true,
                                                .encoded_failure_attributes = true,
+                                               .supports_schedules = true,
                                                .upsert_memo = true,
                                                .eager_workflow_start = true,
                                                .sdk_metadata = true,

@@ -102,8 +102,8 @@ const api_row api_workflow_rows[] = {
     {"PatchSchedule", RPC_NAMESPACE_WRITE, api_patch_schedule, 0},
     {"ListScheduleMatchingTimes", RPC_NAMESPACE_READ, api_matching_times, 0},
     {"DeleteSchedule", RPC_NAMESPACE_WRITE, api_delete_schedule, 0},
-    {"ListSchedules", RPC_NAMESPACE_READ, NULL, 0},
-    {"CountSchedules", RPC_NAMESPACE_READ, NULL, 0},
+    {"ListSchedules", RPC_NAMESPACE_READ, api_list_schedules, 0},
+    {"CountSchedules", RPC_NAMESPACE_READ, api_count_schedules, 0},
     /* Batches and rules */
     {"StartBatchOperation", RPC_NAMESPACE_WRITE, NULL, 0},
     {"StopBatchOperation", RPC_NAMESPACE_WRITE, NULL, 0},

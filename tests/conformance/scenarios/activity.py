@@ -473,3 +473,17 @@ def command_metadata_and_groups(t):
     t.complete(t.task(), grouped(cancel_timer("t"), "cancel"), grouped(cancel_activity(5), "stop"),
                grouped(done("x"), "end"))
     t.history()
+
+
+@scenario()
+def activity_failed_with_cause(t):
+    """The cause that a worker names for a failed activity is written nowhere."""
+    t.start()
+    t.step(activity("a", t.queue, retry_policy=once()), activity("b", t.queue,
+                                                                retry_policy=once()))
+    for cause in (1, 3):
+        task = t.activity_task()
+        t.does("failed", "RespondActivityTaskFailed", task_token=task.task_token,
+               failure=app_failure(), cause=cause)
+    t.step(done())
+    t.history()

@@ -216,6 +216,30 @@ def schedule_matching_times(t):
     delete(t)
 
 
+@scenario()
+def schedule_listed(t):
+    """Lists and counts, by id and by whether they are paused."""
+    for suffix, paused in (("a", True), ("b", False), ("c", True)):
+        create(t, schedule_id=f"{t.wid}-{suffix}", request_id=suffix, schedule=schedule(
+            t, spec={"interval": [{"interval": secs(86400)}]},
+            state={"paused": paused, "notes": suffix}))
+    mine = f"ScheduleId STARTS_WITH '{t.wid}'"
+    deadline = time.monotonic() + 15
+    seen = f"{mine} AND TemporalSchedulePaused IS NOT NULL"
+    while t.call("CountSchedules", query=seen).count < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for label, query in (("all", mine), ("paused", f"{mine} AND TemporalSchedulePaused = true"),
+                         ("not paused", f"TemporalSchedulePaused = false AND {mine}"),
+                         ("one", f"ScheduleId = '{t.wid}-b'"), ("none", "ScheduleId = 'nope'")):
+        t.does(label, "ListSchedules", query=query)
+        t.does(f"count {label}", "CountSchedules", query=query)
+    page = t.does("page", "ListSchedules", query=mine, maximum_page_size=2)
+    t.does("next page", "ListSchedules", query=mine, maximum_page_size=2,
+           next_page_token=page.next_page_token)
+    for suffix in "abc":
+        t.does("delete", "DeleteSchedule", schedule_id=f"{t.wid}-{suffix}")
+
+
 # --- changed
 
 

@@ -158,3 +158,48 @@ def test_an_unknown_workflow_is_said_to_be_so(temporal, name):
 
 def test_cluster_health(temporal):
     assert "SERVING" in temporal("operator", "cluster", "health")
+
+
+def test_schedule(temporal, name):
+    temporal("schedule", "create", "-s", name, "-w", f"{name}-run", "--type", "Shout", "-t", QUEUE,
+             "--input", '"on time"', "--cron", "0 12 * * MON # noon", "--calendar",
+             '{"hour":"7","dayOfWeek":"FRI"}', "--interval", "72h/5m", "--time-zone",
+             "Europe/Berlin", "--overlap-policy", "BufferOne", "--catchup-window", "2m",
+             "--notes", "made by hand", "--paused", "--remaining-actions", "5")
+    d = json.loads(temporal("schedule", "describe", "-s", name, "--output", "json"))
+    schedule = d["schedule"]
+    assert schedule["spec"]["timezoneName"] == "Europe/Berlin"
+    assert schedule["spec"]["interval"] == [{"interval": "259200s", "phase": "300s"}]
+    assert {c["hour"][0]["start"] for c in schedule["spec"]["structuredCalendar"]} == {7, 12}
+    assert schedule["policies"]["overlapPolicy"] == "SCHEDULE_OVERLAP_POLICY_BUFFER_ONE"
+    assert schedule["state"] == {"notes": "made by hand", "paused": True, "limitedActions": True,
+                                 "remainingActions": "5"}
+    assert len(d["info"]["futureActionTimes"]) == 5
+    assert "made by hand" in temporal("schedule", "describe", "-s", name)
+    temporal("schedule", "toggle", "--unpause", "-s", name, "--reason", "go")
+    temporal("schedule", "toggle", "--pause", "-s", name, "--reason", "wait")
+    assert "wait" in temporal("schedule", "describe", "-s", name)
+    temporal("schedule", "trigger", "-s", name)
+    for _ in range(100):
+        d = json.loads(temporal("schedule", "describe", "-s", name, "--output", "json"))
+        if d["info"].get("actionCount") == "1":
+            break
+    started = d["info"]["recentActions"][0]["startWorkflowResult"]["workflowId"]
+    assert "ON TIME" in temporal("workflow", "result", "-w", started)
+    temporal("schedule", "backfill", "-s", name, "--start-time", "2020-01-03T00:00:00Z",
+             "--end-time", "2020-01-04T00:00:00Z", "--overlap-policy", "AllowAll")
+    for _ in range(100):
+        d = json.loads(temporal("schedule", "describe", "-s", name, "--output", "json"))
+        if d["info"]["actionCount"] == "3":
+            break
+    started = {a["startWorkflowResult"]["workflowId"] for a in d["info"]["recentActions"][1:]}
+    assert started == {f"{name}-run-2020-01-03T00:05:00Z", f"{name}-run-2020-01-03T06:00:00Z"}
+    for _ in range(100):
+        if name in temporal("schedule", "list"):
+            break
+    temporal("schedule", "update", "-s", name, "-w", f"{name}-run", "--type", "Shout", "-t", QUEUE,
+             "--interval", "1h")
+    d = json.loads(temporal("schedule", "describe", "-s", name, "--output", "json"))
+    assert d["schedule"]["spec"]["interval"] == [{"interval": "3600s", "phase": "0s"}]
+    temporal("schedule", "delete", "-s", name)
+    assert "not found" in temporal("schedule", "describe", "-s", name, code=1)
