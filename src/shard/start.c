@@ -398,16 +398,14 @@ static void update_existing(start *st, shard_run *run, update_asker asker) {
   run_unpin(s, run);
 }
 
-/* The run has done what the update asked for: that counts more than how the start stands. */
-static bool is_done_already(const start *st, const shard_run *run) {
+/* The update as the run knows it, which counts more than how the start stands: nothing is started
+ * for it. Not where the start is to end the run. */
+static engine_update known_update(const start *st, const shard_run *run) {
   if (!st->update || st->request->workflow_id_conflict_policy ==
                          PB_WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING) {
-    return false;
+    return (engine_update){0};
   }
-  span id = st->update->request->meta->update_id;
-  engine_update u = engine_update_look(run->engine, id, st->call.op->arena);
-  /* Not the outcome that an update gets because its run closed. */
-  return u.stage == ENGINE_UPDATE_COMPLETED && u.outcome_event_id != 0;
+  return engine_update_look(run->engine, st->update->request->meta->update_id, st->call.op->arena);
 }
 
 /* The client did not see our answer: it gets the same, with the first task if it may have it. */
@@ -435,11 +433,14 @@ static void start_on(shard *s, call *c, shard_run *current) {
   engine_view v;
   engine_look(current->engine, &v);
   policy p = decide(st, current->engine, &v);
-  if (is_done_already(st, current)) {
+  engine_update known = known_update(st, current);
+  if (known.outcome_event_id) {
     update_existing(st, current, ASKED_AGAIN_WITH_START);
     return;
   }
-  if (st->update && (p.verdict == START_USE || p.verdict == START_DEDUPED)) {
+  bool joins =
+      v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING && known.stage != ENGINE_UPDATE_UNKNOWN;
+  if (st->update && (joins || p.verdict == START_USE || p.verdict == START_DEDUPED)) {
     update_existing(st, current, ASKED_BY_UPDATE);
     return;
   }

@@ -148,6 +148,21 @@ def update_with_start_accepted(t):
 
 
 @scenario()
+def update_with_start_joins_pending(t):
+    """The running workflow has the update: it is joined, even where a start would fail."""
+    sent = _later(t, stage=u.ACCEPTED)
+    task = t.task()
+    u.answer(t, task, u.acceptance(*u.requests(task)[0]))
+    t.settle("first", sent)
+    again = _later(t, start={"request_id": "b", "workflow_id_conflict_policy": FAIL}, timeout=10)
+    time.sleep(0.3)
+    t.signal()
+    u.answer(t, t.task(), u.response("u", "end"))
+    t.settle("joined", again)
+    t.history()
+
+
+@scenario()
 def update_with_start_closed_before_completion(t):
     """The closed run accepted the update and never completed it: nothing to attach to."""
     sent = _later(t, stage=u.ACCEPTED)
