@@ -105,6 +105,8 @@ engine_run *engine_schedule_create(engine_step *st, const engine_schedule_args *
 
 bool engine_is_schedule(const engine_run *run) { return run->state.schedule != NULL; }
 
+bool engine_schedule_is_busy(const engine_run *run) { return run->outside.n > 0; }
+
 /* Remembers the newest request ids. */
 static bool is_repeated(scheduler *s, span request_id) {
   pb_list_span *known = &s->state->requests;

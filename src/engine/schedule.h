@@ -50,6 +50,9 @@ void engine_schedule_update(engine_run *run, engine_step *st, const pb_UpdateSch
 void engine_schedule_patch(engine_run *run, engine_step *st, const pb_PatchScheduleRequest *r);
 void engine_schedule_delete(engine_run *run, engine_step *st);
 
+/* A workflow is being started or stopped. */
+bool engine_schedule_is_busy(const engine_run *run);
+
 /* --- reads; results live in the arena and share nothing with the run --- */
 
 pb_DescribeScheduleResponse *engine_schedule_describe(const engine_run *run, zones *z, arena *a);

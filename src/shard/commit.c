@@ -124,6 +124,7 @@ static void step_durable(shard *s, step *t) {
     }
     if (st->n_messages) mail_post(s, run, st);
     if (st->new_events || st->closed) watchers_wake(s, run);
+    if (!list_empty(&run->describes)) describes_wake(s, run);
   }
 }
 

@@ -67,6 +67,7 @@ static shard_run *run_make(shard *s, int64_t key) {
   list_init(&run->uses);
   list_init(&run->watchers);
   list_init(&run->queries);
+  list_init(&run->describes);
   list_init(&run->update_waits);
   hmap_insert(&s->runs, &run->by_key, hash_u64((uint64_t)key));
   return run;
@@ -87,6 +88,7 @@ static void current_set(shard *s, shard_run *run) {
 
 static void run_free(shard_run *run) {
   ASSERT(list_empty(&run->uses) && list_empty(&run->watchers) && list_empty(&run->queries));
+  ASSERT(list_empty(&run->describes));
   ASSERT(list_empty(&run->update_waits));
   mem_free((void *)run->workflow_id.p);
   mem_free(run->trouble);
@@ -446,6 +448,7 @@ static void waiting_fail(shard *s, shard_run *run, const err *e) {
   gates_fail(s, run, e);
   watchers_fail(s, run, e);
   queries_fail(s, run, e);
+  describes_fail(s, run, e);
   updates_fail(s, run, e);
 }
 
@@ -469,6 +472,7 @@ void run_deleted(shard *s, shard_run *run) {
   run->phase = RUN_DELETED;
   watchers_fail(s, run, e);
   queries_fail(s, run, e);
+  describes_fail(s, run, e);
   run_unpin(s, run);
   arena_release(&a);
 }
@@ -497,7 +501,7 @@ static bool is_evictable(const shard *s, const shard_run *run) {
   /* What is in memory only would be lost: nobody would time the task out. */
   if (engine_task_in_memory(run->engine)) return false;
   return !run->pins && run->lsn <= s->durable_lsn && !list_linked(&run->lazy_node) &&
-         list_empty(&run->watchers) && list_empty(&run->queries);
+         list_empty(&run->watchers) && list_empty(&run->queries) && list_empty(&run->describes);
 }
 
 static void evict(shard *s, shard_run *run) {

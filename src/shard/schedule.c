@@ -132,8 +132,66 @@ void shard_delete_schedule(shard *s, shard_op *op, const pb_DeleteScheduleReques
 
 /* --- reads --- */
 
-static void act_describe(shard *s, call *c, shard_run *run) {
+/* A description tells of what was begun before it was asked for, as it does where schedules are
+ * workflows: it waits for the answers to starts, but not for ever. */
+typedef struct describe {
+  waiter waiter;
+  list_node node; /* in run->describes */
+  call *call;
+  shard_run *run;
+} describe;
+
+static void describe_now(shard *s, call *c, shard_run *run) {
   call_answer(c, run, engine_schedule_describe(run->engine, &s->zones, c->op->arena));
+}
+
+static void describe_end(shard *s, describe *d) {
+  list_remove(&d->node);
+  waiter_end(s, &d->waiter);
+}
+
+static void describe_timeout(shard *s, waiter *w) {
+  describe *d = CONTAINER_OF(w, describe, waiter);
+  describe_end(s, d);
+  describe_now(s, d->call, d->run);
+}
+
+static void describe_gone(shard *s, waiter *w, const err *e) {
+  describe *d = CONTAINER_OF(w, describe, waiter);
+  arena *a = d->call->op->arena;
+  describe_end(s, d);
+  call_refuse(d->call, NULL, e ? e : ERR(a, CANCELLED, "the client gave up waiting"));
+}
+
+void describes_wake(shard *s, shard_run *run) {
+  if (engine_schedule_is_busy(run->engine)) return;
+  run_pin(run);
+  LIST_FOR_EACH (n, &run->describes) {
+    describe *d = CONTAINER_OF(n, describe, node);
+    describe_end(s, d);
+    describe_now(s, d->call, run);
+  }
+  run_unpin(s, run);
+}
+
+void describes_fail(shard *s, shard_run *run, const err *e) {
+  for (list_node *n = list_first(&run->describes); n; n = list_first(&run->describes)) {
+    describe_gone(s, &CONTAINER_OF(n, describe, node)->waiter, e);
+  }
+}
+
+static void act_describe(shard *s, call *c, shard_run *run) {
+  enum { MOST_MS = 1000 };
+  if (!engine_schedule_is_busy(run->engine)) {
+    describe_now(s, c, run);
+    return;
+  }
+  describe *d = arena_new(c->op->arena, describe);
+  d->waiter = (waiter){.timeout = describe_timeout, .gone = describe_gone};
+  d->call = c;
+  d->run = run;
+  list_push_back(&run->describes, &d->node);
+  waiter_begin(s, &d->waiter, c->op, now_ns(s) + MOST_MS * NS_PER_MS);
 }
 
 void shard_describe_schedule(shard *s, shard_op *op, const pb_DescribeScheduleRequest *r) {

@@ -83,6 +83,7 @@ struct shard_run {
   history_cache history;
   list watchers; /* waiters for events */
   list queries;
+  list describes;    /* of a schedule, until what it has to tell is told */
   list update_waits; /* clients that wait for an update */
   size_t bytes;
   char *trouble; /* QUARANTINED: what is broken */
@@ -469,6 +470,12 @@ engine_token task_token(const pb_store_TaskToken *t);
 /* The history part of a task's answer: events, next page token, events that are not written. */
 void fill_history(shard *s, const shard_run *run, const engine_wft *wft, const history_read *r,
                   arena *a);
+
+/* --- schedule.c --- */
+
+/* After a change of a schedule: descriptions that wait for what it has begun. */
+void describes_wake(shard *s, shard_run *run);
+void describes_fail(shard *s, shard_run *run, const err *e);
 
 /* --- left.c: workers that have left, by instance key --- */
 
