@@ -228,8 +228,20 @@ err *engine_schedule_entry(span info, span state, zones *z, arena *a,
   return NULL;
 }
 
+static bool actions_are_whole(const pb_ScheduleInfo *info) {
+  for (size_t i = 0; i < info->recent_actions.n; i++) {
+    if (!info->recent_actions.v[i]->start_workflow_result) return false;
+  }
+  return true;
+}
+
 bool schedule_is_whole(const pb_store_RunState *state) {
   const pb_store_ScheduleState *s = state->schedule;
-  return s && s->info && s->schedule && s->schedule->spec && s->schedule->action &&
-         s->schedule->policies && s->schedule->state;
+  if (!s || !s->info || !s->schedule || !actions_are_whole(s->info)) return false;
+  if (s->start) {
+    bool acts = s->schedule->action &&
+                s->schedule->action->which_action == PB_ScheduleAction_start_workflow_FIELD;
+    if (!acts || !s->start->workflow_type || !s->start->task_queue) return false;
+  }
+  return s->schedule->spec && s->schedule->action && s->schedule->policies && s->schedule->state;
 }
