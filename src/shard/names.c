@@ -1,4 +1,5 @@
 /* names.c - the names of task queues, and what else is kept by name for the whole database. */
+#include "shard/batch.h"
 #include "shard/shard_int.h"
 
 static const char queue_prefix[] = "queue/";
@@ -7,6 +8,7 @@ void names_init(shard *s) {
   hmap_init(&s->queue_by_name);
   hmap_init(&s->queue_by_key);
   namespaces_init(s);
+  batches_init(s);
   list_init(&s->polled_only);
 }
 
@@ -20,6 +22,7 @@ void names_release(shard *s) {
     next = hmap_each(&s->queue_by_key, n);
     queue_free(CONTAINER_OF(n, queue_name, by_key));
   }
+  batches_release(s);
   namespaces_release(s);
   hmap_release(&s->queue_by_name);
   hmap_release(&s->queue_by_key);
@@ -143,6 +146,8 @@ err *names_load(shard *s, const store_row *rows, size_t n, arena *a) {
   for (size_t i = 0; i < n; i++) {
     if (namespace_row(&rows[i])) {
       TRY(namespace_load(s, &rows[i], a));
+    } else if (batch_row(&rows[i])) {
+      TRY(batch_load(s, &rows[i], a));
     } else if (span_starts_with(rows[i].name, span_cstr(queue_prefix))) {
       pb_store_TaskQueueName *record;
       err *e = PB_DECODE(store_TaskQueueName, bytes_span(rows[i].blob), a, &record);

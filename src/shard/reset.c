@@ -11,7 +11,7 @@
 
 typedef struct reset {
   call call;
-  engine_reapply reapply;
+  shard_reset_how how;
   shard_run *base, *last; /* pinned; last: of the chain, so far */
   int64_t read_until;     /* next event of `last` that was not read */
   history_read read;
@@ -54,12 +54,32 @@ static void keep_events(reset *r, const pb_History *h) {
 
 /* --- one step --- */
 
+/* How many events are shared; 0: the run has no such task. */
+static size_t point_of(const reset *r) {
+  if (r->how.point == SHARD_RESET_GIVEN) {
+    return (size_t)request_of(r)->workflow_task_finish_event_id - 1;
+  }
+  engine_view v;
+  engine_look(r->base->engine, &v);
+  size_t found = 0;
+  for (size_t i = 0; i + 1 < (size_t)v.next_event_id; i++) {
+    if (r->events[i]->event_type != PB_EVENT_TYPE_WORKFLOW_TASK_COMPLETED) continue;
+    found = i;
+    if (r->how.point == SHARD_RESET_FIRST_TASK) break;
+  }
+  return found;
+}
+
 static void apply(shard *s, reset *r, shard_run *current) {
   const pb_ResetWorkflowExecutionRequest *q = request_of(r);
   call *c = &r->call;
   arena *a = c->op->arena;
   shard_run *base = r->base, *last = r->last;
-  size_t point = (size_t)q->workflow_task_finish_event_id - 1;
+  size_t point = point_of(r);
+  if (!point) {
+    refuse(s, r, ERR(a, FAILED_PRECONDITION, "the workflow has no completed task to reset to"));
+    return;
+  }
   c->step = step_new(s);
   engine_step *st_current = current ? step_part_add(s, c->step, current) : NULL;
   engine_step *st_base = base == current ? st_current : step_part_add(s, c->step, base);
@@ -72,7 +92,7 @@ static void apply(shard *s, reset *r, shard_run *current) {
                             .n_later = r->n_events - point,
                             .last = last->engine,
                             .reason = q->reason,
-                            .again = r->reapply};
+                            .again = r->how.again};
   s->host.new_run(s, a, &args.run, &args.run_id);
   engine_run *made = NULL;
   err *e = engine_reset(st, &args, &made);
@@ -146,7 +166,7 @@ static void hop(env_task *t) {
 /* All of `last` was read. */
 static void chain_goes_on(shard *s, reset *r, const engine_view *v) {
   arena *a = r->call.op->arena;
-  if (!v->new_run_id.n || !(r->reapply.signals || r->reapply.updates)) {
+  if (!v->new_run_id.n || !(r->how.again.signals || r->how.again.updates)) {
     find_current(s, r);
     return;
   }
@@ -205,7 +225,7 @@ static void base_found(shard *s, call *c, shard_run *run) {
   engine_view v;
   engine_look(run->engine, &v);
   int64_t point = request_of(r)->workflow_task_finish_event_id;
-  if (point <= 1 || point >= v.next_event_id) {
+  if (r->how.point == SHARD_RESET_GIVEN && (point <= 1 || point >= v.next_event_id)) {
     call_refuse(c, run,
                 ERR(c->op->arena, INVALID_ARGUMENT,
                     "Workflow task finish ID must be > 1 && <= workflow last event ID."));
@@ -218,9 +238,9 @@ static void base_found(shard *s, call *c, shard_run *run) {
 }
 
 void shard_reset(shard *s, shard_op *op, const pb_ResetWorkflowExecutionRequest *q,
-                 engine_reapply reapply) {
+                 shard_reset_how how) {
   reset *r = arena_new(op->arena, reset);
   if (!call_init(&r->call, s, op, q, base_found)) return;
-  r->reapply = reapply;
+  r->how = how;
   call_find(&r->call, q->workflow_execution->workflow_id, q->workflow_execution->run_id);
 }

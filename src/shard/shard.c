@@ -2,6 +2,7 @@
 #include "shard/shard.h"
 
 #include "base/log.h"
+#include "shard/batch.h"
 #include "shard/mail.h"
 
 const shard_config shard_default_config = {
@@ -60,6 +61,7 @@ void shard_wake(shard *s) {
   if (!s->draining && !s->broken) {
     timers_fire(s, now);
     mail_wake(s, now);
+    batches_wake(s, now);
   }
   if (now >= s->throttle_ns) {
     s->throttle_ns = INT64_MAX;

@@ -127,8 +127,19 @@ void shard_request_cancel(shard *s, shard_op *op,
 void shard_terminate(shard *s, shard_op *op, const pb_TerminateWorkflowExecutionRequest *r);
 /* An open run is terminated first. Durable when done. */
 void shard_delete(shard *s, shard_op *op, const pb_DeleteWorkflowExecutionRequest *r);
+typedef enum shard_reset_point {
+  SHARD_RESET_GIVEN, /* the request says it */
+  SHARD_RESET_FIRST_TASK,
+  SHARD_RESET_LAST_TASK, /* that was completed */
+} shard_reset_point;
+
+typedef struct shard_reset_how {
+  engine_reapply again;
+  shard_reset_point point;
+} shard_reset_how;
+
 void shard_reset(shard *s, shard_op *op, const pb_ResetWorkflowExecutionRequest *r,
-                 engine_reapply reapply);
+                 shard_reset_how how);
 void shard_describe(shard *s, shard_op *op, const pb_DescribeWorkflowExecutionRequest *r);
 void shard_history(shard *s, shard_op *op, const pb_GetWorkflowExecutionHistoryRequest *r,
                    bool follows_next_run);
@@ -219,6 +230,17 @@ void shard_count_runs(shard *s, shard_op *op, const filter *f);
 void shard_list_schedules(shard *s, shard_op *op, const shard_list *l);
 void shard_count_schedules(shard *s, shard_op *op, const filter *f);
 enum { SHARD_QUERY_MS = 1000 };
+
+/* --- batches --- */
+
+/* Over r->executions. Durable when done; ALREADY_EXISTS for a job id that is known,
+ * RESOURCE_EXHAUSTED while another batch of the namespace runs. */
+void shard_start_batch(shard *s, shard_op *op, const pb_StartBatchOperationRequest *r);
+/* NOT_FOUND when there is none, or it has ended. */
+void shard_stop_batch(shard *s, shard_op *op, const pb_StopBatchOperationRequest *r);
+void shard_describe_batch(shard *s, shard_op *op, span job_id);
+/* Newest first; `after` is the page token of the page before. */
+void shard_list_batches(shard *s, shard_op *op, size_t limit, span after);
 
 /* The caller has gone: a waiting op ends at once (done with CANCELLED), a task that was matched to
  * it goes to another poller. Harmless when the op is past waiting. */

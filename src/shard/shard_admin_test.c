@@ -150,7 +150,7 @@ static ask *reset_run(world *w, const char *id, span run_id, int64_t point) {
   r->workflow_execution->run_id = arena_dup(&a->call->arena, run_id);
   r->workflow_task_finish_event_id = point;
   r->reason = SPAN("why");
-  shard_reset(w->shard, &a->call->op, r, (engine_reapply){true, true});
+  shard_reset(w->shard, &a->call->op, r, (shard_reset_how){.again = {true, true}});
   return a;
 }
 
@@ -243,6 +243,103 @@ static void test_a_crash_leaves_the_old_run_or_the_new_one(void **state) {
     ask_free(before);
     finish_workflow(w);
   }
+}
+
+/* --- batches --- */
+
+enum { IN_BATCH = 6 };
+
+static ask *start_batch(world *w, const char *job, float rate) {
+  ask *a = ask_new(w, &pb_StartBatchOperationResponse_desc);
+  arena *m = &a->call->arena;
+  pb_StartBatchOperationRequest *r = pb_new(m, StartBatchOperationRequest);
+  r->namespace = SPAN("default");
+  r->job_id = span_cstr(job);
+  r->reason = SPAN("why");
+  r->max_operations_per_second = rate;
+  r->executions.v = arena_array(m, pb_WorkflowExecution *, IN_BATCH);
+  for (int i = 0; i < IN_BATCH; i++) {
+    r->executions.v[i] = pb_new(m, WorkflowExecution);
+    r->executions.v[i]->workflow_id = arena_spanf(m, "wf-%d", i);
+  }
+  r->executions.n = IN_BATCH;
+  r->which_operation = PB_StartBatchOperationRequest_signal_operation_FIELD;
+  r->signal_operation = pb_new(m, BatchOperationSignal);
+  r->signal_operation->signal = SPAN("s");
+  shard_start_batch(w->shard, &a->call->op, r);
+  return a;
+}
+
+static void start_all(world *w) {
+  for (int i = 0; i < IN_BATCH; i++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "wf-%d", i);
+    answer_free(w, start_workflow(w, id));
+  }
+}
+
+static void expect_batch(world *w, const char *job, int32_t state, int64_t complete) {
+  ask *a = ask_new(w, &pb_DescribeBatchOperationResponse_desc);
+  shard_describe_batch(w->shard, &a->call->op, span_cstr(job));
+  pb_DescribeBatchOperationResponse *r = answer(w, a);
+  assert_int_equal(r->state, state);
+  assert_int_equal(r->total_operation_count, IN_BATCH);
+  assert_int_equal(r->complete_operation_count, complete);
+  ask_free(a);
+}
+
+static void test_a_batch_goes_on_after_a_crash_and_repeats_nothing(void **state) {
+  world *w = *state;
+  start_all(w);
+  answer_free(w, start_batch(w, "job", 1));
+  for (int i = 0; i < IN_BATCH; i++) {
+    world_pass(w, NS_PER_SEC / 2);
+    world_crash(w);
+  }
+  world_pass(w, 2 * IN_BATCH * NS_PER_SEC);
+  expect_batch(w, "job", PB_BATCH_OPERATION_STATE_COMPLETED, IN_BATCH);
+  for (int i = 0; i < IN_BATCH; i++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "wf-%d", i);
+    assert_int_equal(events_of_current(w, id), 3); /* started, scheduled, one signal */
+  }
+}
+
+static void test_a_batch_keeps_to_its_rate_until_it_is_stopped(void **state) {
+  world *w = *state;
+  start_all(w);
+  answer_free(w, start_batch(w, "job", 1));
+  expect_code(w, start_batch(w, "job", 1), ERR_ALREADY_EXISTS);
+  expect_code(w, start_batch(w, "another", 1), ERR_RESOURCE_EXHAUSTED);
+  world_pass(w, 2 * NS_PER_SEC + NS_PER_SEC / 2);
+  expect_batch(w, "job", PB_BATCH_OPERATION_STATE_RUNNING, 3);
+  pb_StopBatchOperationRequest stop = {.job_id = SPAN("job"), .reason = SPAN("enough")};
+  ask *a = ask_new(w, &pb_StopBatchOperationResponse_desc);
+  shard_stop_batch(w->shard, &a->call->op, &stop);
+  expect_code(w, a, ERR_OK);
+  world_pass(w, 10 * NS_PER_SEC);
+  expect_batch(w, "job", PB_BATCH_OPERATION_STATE_FAILED, 3);
+  world_restart(w);
+  expect_batch(w, "job", PB_BATCH_OPERATION_STATE_FAILED, 3);
+}
+
+static void test_a_batch_waits_while_nothing_can_be_written(void **state) {
+  world *w = *state;
+  start_all(w);
+  answer_free(w, start_batch(w, "job", 1));
+  world_pass(w, NS_PER_SEC / 2);
+  store_memory_fail_commits(w->store, 8);
+  world_pass(w, 2 * IN_BATCH * NS_PER_SEC);
+  expect_batch(w, "job", PB_BATCH_OPERATION_STATE_COMPLETED, IN_BATCH);
+}
+
+static void test_a_batch_that_cannot_be_written_is_none(void **state) {
+  world *w = *state;
+  start_all(w);
+  store_memory_fail_commits(w->store, 2);
+  expect_code(w, start_batch(w, "job", 0), ERR_UNAVAILABLE);
+  answer_free(w, start_batch(w, "job", 0));
+  expect_batch(w, "job", PB_BATCH_OPERATION_STATE_COMPLETED, IN_BATCH);
 }
 
 /* --- retention --- */
@@ -370,6 +467,10 @@ int main(void) {
       TEST(test_a_reset_that_cannot_be_written_changes_nothing),
       TEST(test_a_run_that_grows_while_it_is_reset_loses_nothing),
       TEST(test_a_crash_leaves_the_old_run_or_the_new_one),
+      TEST(test_a_batch_goes_on_after_a_crash_and_repeats_nothing),
+      TEST(test_a_batch_keeps_to_its_rate_until_it_is_stopped),
+      TEST(test_a_batch_waits_while_nothing_can_be_written),
+      TEST(test_a_batch_that_cannot_be_written_is_none),
       TEST(test_a_closed_run_goes_when_its_time_is_over),
       TEST(test_retention_counts_over_restarts),
       TEST(test_changes_of_a_namespace_are_kept),

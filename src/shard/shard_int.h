@@ -184,6 +184,7 @@ struct shard {
 
   /* names */
   hmap ns_by_name, ns_by_id, ns_by_key, queue_by_name, queue_by_key;
+  list batches;
   list namespaces, gone_namespaces;
   list polled_only; /* oldest first */
   size_t n_polled_only;

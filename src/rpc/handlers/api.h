@@ -133,6 +133,11 @@ err *api_get_search_attributes(ask *k);
 err *api_add_search_attributes(ask *k);
 err *api_remove_search_attributes(ask *k);
 err *api_list_search_attributes(ask *k);
+/* batch.c */
+err *api_start_batch(ask *k);
+err *api_stop_batch(ask *k);
+err *api_describe_batch(ask *k);
+err *api_list_batches(ask *k);
 /* worker.c */
 err *api_poll_workflow(ask *k);
 err *api_poll_activity(ask *k);

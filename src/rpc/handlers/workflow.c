@@ -64,7 +64,7 @@ err *api_reset(ask *k) {
   const pb_ResetWorkflowExecutionRequest *q = k->request;
   engine_reapply reapply;
   TRY(check_reset(&k->check, q, &reapply));
-  shard_reset(ask_shard(k), ask_op(k), q, reapply);
+  shard_reset(ask_shard(k), ask_op(k), q, (shard_reset_how){.again = reapply});
   return NULL;
 }
 

@@ -1,0 +1,482 @@
+#include "shard/batch.h"
+
+#include "proto/pb_time.h"
+
+static const char prefix[] = "batch/";
+static const int64_t retry_ns = NS_PER_SEC;
+
+typedef pb_StartBatchOperationRequest batch_request;
+
+typedef struct batch {
+  list_node node; /* newest first */
+  shard *s;
+  arena arena; /* holds what never changes of job */
+  pb_store_BatchJob job;
+  bool durable, busy, lost; /* busy: an operation or a turn is under way */
+  int64_t next_ns;
+  shard_op op;
+  arena op_arena;
+  env_task turn;
+} batch;
+
+static void go_on(batch *b);
+
+void batches_init(shard *s) { list_init(&s->batches); }
+
+static void batch_free(batch *b) {
+  list_remove(&b->node);
+  arena_release(&b->op_arena);
+  arena_release(&b->arena);
+  mem_free(b);
+}
+
+void batches_release(shard *s) {
+  LIST_FOR_EACH (n, &s->batches) batch_free(CONTAINER_OF(n, batch, node));
+}
+
+static bool is_running(const batch *b) { return b->job.state == PB_BATCH_OPERATION_STATE_RUNNING; }
+
+/* --- the record --- */
+
+static void insert(shard *s, batch *b) {
+  list_node *at = s->batches.head.next;
+  while (at != &s->batches.head &&
+         CONTAINER_OF(at, batch, node)->job.start_time > b->job.start_time) {
+    at = at->next;
+  }
+  list_insert_before(at, &b->node);
+}
+
+bool batch_row(const store_row *row) { return span_starts_with(row->name, span_cstr(prefix)); }
+
+err *batch_load(shard *s, const store_row *row, arena *a) {
+  batch *b = mem_new(batch);
+  pb_store_BatchJob *job = NULL;
+  b->s = s;
+  b->durable = true;
+  err *e = PB_DECODE(store_BatchJob, arena_dup(&b->arena, bytes_span(row->blob)), &b->arena, &job);
+  if (!e && !job->request) e = ERR(a, DATA_LOSS, "a stored batch does not say what to do");
+  if (e) {
+    batch_free(b);
+    return ERR_WRAP(a, DATA_LOSS, e, "a stored batch does not decode");
+  }
+  b->job = *job;
+  insert(s, b);
+  return NULL;
+}
+
+static void row_written(shard *s, step *t, const err *e) {
+  (void)s;
+  if (t->owner && e) ((batch *)t->owner)->lost = true;
+}
+
+/* `owner` learns whether it was written. */
+static uint64_t write_row(batch *b, batch *owner) {
+  shard *s = b->s;
+  step *t = step_new(s);
+  store_row row = {.kind = ROW_NAMED_PUT,
+                   .name = arena_spanf(&t->arena, "%s%.*s", prefix, SPAN_ARG(b->job.run_id)),
+                   .blob = bytes_copy(PB_ENCODE(store_BatchJob, &b->job, &t->arena))};
+  t->owner = owner;
+  t->named_done = row_written;
+  step_stage_named(s, t, row);
+  uint64_t lsn = t->lsn;
+  step_unref(t);
+  return lsn;
+}
+
+static void drop(batch *b) {
+  shard *s = b->s;
+  step *t = step_new(s);
+  store_row row = {.kind = ROW_NAMED_DELETE,
+                   .name = arena_spanf(&t->arena, "%s%.*s", prefix, SPAN_ARG(b->job.run_id))};
+  step_stage_named(s, t, row);
+  step_unref(t);
+  batch_free(b);
+}
+
+static void close_batch(batch *b, int32_t state) {
+  b->job.state = state;
+  b->job.close_time = now_ns(b->s);
+  (void)write_row(b, NULL);
+}
+
+/* --- one operation --- */
+
+static int64_t place(const batch *b) { return b->job.complete + b->job.failed; }
+
+static pb_WorkflowExecution *next_execution(batch *b) {
+  const batch_request *q = b->job.request;
+  return q->executions.v[place(b)];
+}
+
+/* The same again after a crash. */
+static span request_id(batch *b) {
+  return arena_spanf(&b->op_arena, "%.*s:%lld", SPAN_ARG(b->job.run_id), (long long)place(b));
+}
+
+static void terminate_next(batch *b, pb_WorkflowExecution *e) {
+  const pb_BatchOperationTermination *o = b->job.request->termination_operation;
+  pb_TerminateWorkflowExecutionRequest *r = pb_new(&b->op_arena, TerminateWorkflowExecutionRequest);
+  r->workflow_execution = e;
+  r->reason = b->job.request->reason;
+  r->details = o->details;
+  r->identity = o->identity;
+  shard_terminate(b->s, &b->op, r);
+}
+
+static void cancel_next(batch *b, pb_WorkflowExecution *e) {
+  pb_RequestCancelWorkflowExecutionRequest *r =
+      pb_new(&b->op_arena, RequestCancelWorkflowExecutionRequest);
+  r->workflow_execution = e;
+  r->identity = b->job.request->cancellation_operation->identity;
+  r->reason = b->job.request->reason;
+  r->request_id = request_id(b);
+  shard_request_cancel(b->s, &b->op, r);
+}
+
+static void signal_next(batch *b, pb_WorkflowExecution *e) {
+  const pb_BatchOperationSignal *o = b->job.request->signal_operation;
+  pb_SignalWorkflowExecutionRequest *r = pb_new(&b->op_arena, SignalWorkflowExecutionRequest);
+  r->workflow_execution = e;
+  r->signal_name = o->signal;
+  r->input = o->input;
+  r->header = o->header;
+  r->identity = o->identity;
+  r->request_id = request_id(b);
+  shard_signal(b->s, &b->op, r);
+}
+
+static void delete_next(batch *b, pb_WorkflowExecution *e) {
+  pb_DeleteWorkflowExecutionRequest *r = pb_new(&b->op_arena, DeleteWorkflowExecutionRequest);
+  r->workflow_execution = e;
+  shard_delete(b->s, &b->op, r);
+}
+
+static shard_reset_how reset_how(const pb_BatchOperationReset *o) {
+  shard_reset_how how = {.again = {true, true}};
+  int32_t type = o->options ? o->options->reset_reapply_type : o->reset_reapply_type;
+  if (type == PB_RESET_REAPPLY_TYPE_NONE) how.again = (engine_reapply){0};
+  if (type == PB_RESET_REAPPLY_TYPE_SIGNAL) how.again.updates = false;
+  bool first = o->reset_type == PB_RESET_TYPE_FIRST_WORKFLOW_TASK;
+  if (o->options) {
+    first = o->options->which_target == PB_ResetOptions_first_workflow_task_FIELD;
+    if (o->options->which_target == PB_ResetOptions_workflow_task_id_FIELD) return how;
+    for (size_t i = 0; i < o->options->reset_reapply_exclude_types.n; i++) {
+      int32_t excluded = o->options->reset_reapply_exclude_types.v[i];
+      if (excluded == PB_RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL) how.again.signals = false;
+      if (excluded == PB_RESET_REAPPLY_EXCLUDE_TYPE_UPDATE) how.again.updates = false;
+    }
+  }
+  how.point = first ? SHARD_RESET_FIRST_TASK : SHARD_RESET_LAST_TASK;
+  return how;
+}
+
+static void reset_next(batch *b, pb_WorkflowExecution *e) {
+  const pb_BatchOperationReset *o = b->job.request->reset_operation;
+  pb_ResetWorkflowExecutionRequest *r = pb_new(&b->op_arena, ResetWorkflowExecutionRequest);
+  r->workflow_execution = e;
+  r->reason = b->job.request->reason;
+  r->request_id = request_id(b);
+  if (o->options && o->options->which_target == PB_ResetOptions_workflow_task_id_FIELD) {
+    r->workflow_task_finish_event_id = o->options->workflow_task_id;
+  }
+  shard_reset(b->s, &b->op, r, reset_how(o));
+}
+
+static const struct {
+  uint32_t operation;
+  int32_t type;
+  void (*next)(batch *b, pb_WorkflowExecution *e);
+} operations[] = {
+#define OPERATION(field, TYPE, fn)                           \
+  {                                                          \
+    PB_StartBatchOperationRequest_##field##_operation_FIELD, \
+        PB_BATCH_OPERATION_TYPE_##TYPE##_WORKFLOW, fn        \
+  }
+    OPERATION(termination, TERMINATE, terminate_next),
+    OPERATION(cancellation, CANCEL, cancel_next),
+    OPERATION(signal, SIGNAL, signal_next),
+    OPERATION(deletion, DELETE, delete_next),
+    OPERATION(reset, RESET, reset_next),
+#undef OPERATION
+};
+
+static size_t operation_of(const batch *b) {
+  size_t i = 0;
+  while (operations[i].operation != b->job.request->which_operation) i++;
+  return i;
+}
+
+/* --- going on --- */
+
+static void turn(env_task *t) {
+  batch *b = CONTAINER_OF(t, batch, turn);
+  shard *s = b->s;
+  b->busy = false;
+  s->loads_under_way--;
+  arena_release(&b->op_arena);
+  if (!s->draining) go_on(b);
+  check_drained(s);
+}
+
+static void operation_done(shard_op *op, const err *e, const void *response) {
+  batch *b = CONTAINER_OF(op, batch, op);
+  shard *s = b->s;
+  (void)response;
+  bool unwritten = e && (e->code == ERR_UNAVAILABLE || e->code == ERR_RESOURCE_EXHAUSTED);
+  if (unwritten) {
+    b->next_ns = now_ns(s) + retry_ns;
+  } else {
+    if (!e || e->code == ERR_NOT_FOUND) {
+      b->job.complete++;
+    } else {
+      b->job.failed++;
+    }
+    if (is_running(b)) (void)write_row(b, NULL);
+  }
+  b->turn = (env_task){.run = turn};
+  s->env->post(s->env, &b->turn);
+}
+
+static void go_on(batch *b) {
+  shard *s = b->s;
+  if (b->busy || !b->durable || !is_running(b)) return;
+  if (place(b) >= b->job.total) {
+    close_batch(b, PB_BATCH_OPERATION_STATE_COMPLETED);
+    return;
+  }
+  int64_t now = now_ns(s);
+  if (now < b->next_ns) {
+    want_wake(s, b->next_ns);
+    return;
+  }
+  float rate = b->job.request->max_operations_per_second;
+  if (rate > 0) b->next_ns = now + (int64_t)((double)NS_PER_SEC / (double)rate);
+  b->busy = true;
+  s->loads_under_way++;
+  b->op = (shard_op){.arena = &b->op_arena,
+                     .ns = b->job.namespace_key,
+                     .ns_name = b->job.request->namespace,
+                     .deadline_ns = INT64_MAX,
+                     .done = operation_done};
+  operations[operation_of(b)].next(b, next_execution(b));
+}
+
+void batches_wake(shard *s, int64_t now) {
+  LIST_FOR_EACH (n, &s->batches) {
+    batch *b = CONTAINER_OF(n, batch, node);
+    int64_t kept = host_retention_ns(s, b->job.namespace_key);
+    bool expired = !is_running(b) && !b->busy && kept && b->job.close_time + kept <= now;
+    if (expired) {
+      drop(b);
+    } else {
+      go_on(b);
+    }
+  }
+}
+
+/* --- calls --- */
+
+static batch *find(shard *s, int64_t ns, span job_id) {
+  LIST_FOR_EACH (n, &s->batches) {
+    batch *b = CONTAINER_OF(n, batch, node);
+    if (b->job.namespace_key == ns && span_eq(b->job.job_id, job_id)) return b;
+  }
+  return NULL;
+}
+
+static err *not_found(arena *a, span job_id) {
+  return not_found_error(a, arena_printf(a, "workflow not found for ID: %.*s", SPAN_ARG(job_id)));
+}
+
+static err *exists_error(arena *a, const batch *b) {
+  pb_WorkflowExecutionAlreadyStartedFailure detail = {.start_request_id = b->job.run_id,
+                                                      .run_id = b->job.run_id,
+                                                      .first_execution_run_id = b->job.run_id};
+  const char *text = is_running(b) ? "Workflow execution is already running."
+                                   : "Workflow execution already finished.";
+  const char *policy =
+      is_running(b) ? "" : " Workflow Id reuse policy: reject duplicate workflow Id.";
+  err *e = ERR(a, ALREADY_EXISTS, "%s WorkflowId: %.*s, RunId: %.*s.%s", text,
+               SPAN_ARG(b->job.job_id), SPAN_ARG(b->job.run_id), policy);
+  e->detail_type = pb_name(&pb_WorkflowExecutionAlreadyStartedFailure_desc);
+  e->detail = PB_ENCODE(WorkflowExecutionAlreadyStartedFailure, &detail, a);
+  return e;
+}
+
+static err *check_alone(shard *s, int64_t ns, arena *a) {
+  LIST_FOR_EACH (n, &s->batches) {
+    const batch *b = CONTAINER_OF(n, batch, node);
+    if (b->job.namespace_key != ns || !is_running(b)) continue;
+    pb_ResourceExhaustedFailure detail = {.cause = PB_RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
+                                          .scope = PB_RESOURCE_EXHAUSTED_SCOPE_NAMESPACE};
+    err *e = ERR(a, RESOURCE_EXHAUSTED, "Max concurrent batch operations is reached");
+    e->detail_type = pb_name(&pb_ResourceExhaustedFailure_desc);
+    e->detail = PB_ENCODE(ResourceExhaustedFailure, &detail, a);
+    return e;
+  }
+  return NULL;
+}
+
+typedef struct batch_call {
+  gate gate;
+  shard_op *op;
+  batch *batch;
+} batch_call;
+
+static void start_answer(shard *s, gate *g, const err *e) {
+  batch_call *c = CONTAINER_OF(g, batch_call, gate);
+  batch *b = c->batch;
+  shard_op *op = c->op;
+  (void)s;
+  if (b->lost) {
+    batch_free(b);
+    op_fail(op, ERR_WRAP(op->arena, UNAVAILABLE, e, "the batch could not be written"));
+    return;
+  }
+  b->durable = true;
+  op->done(op, NULL, pb_new(op->arena, StartBatchOperationResponse));
+  go_on(b);
+}
+
+static batch *batch_new(shard *s, const shard_op *op, const batch_request *r) {
+  batch *b = mem_new(batch);
+  char id[UUID_TEXT_BYTES];
+  uuid_format(uuid_random(&s->env->random), id);
+  b->s = s;
+  b->job.namespace_key = op->ns;
+  b->job.run_id = arena_dup(&b->arena, span_of(id, sizeof id));
+  b->job.request = PB_COPY(StartBatchOperationRequest, r, &b->arena);
+  b->job.job_id = b->job.request->job_id;
+  b->job.state = PB_BATCH_OPERATION_STATE_RUNNING;
+  b->job.start_time = now_ns(s);
+  b->job.total = (int64_t)r->executions.n;
+  insert(s, b);
+  return b;
+}
+
+void shard_start_batch(shard *s, shard_op *op, const batch_request *r) {
+  op->state = NULL;
+  if (op_refused(s, op)) return;
+  const batch *known = find(s, op->ns, r->job_id);
+  err *e = known ? exists_error(op->arena, known) : check_alone(s, op->ns, op->arena);
+  if (e) {
+    op_fail(op, e);
+    return;
+  }
+  batch_call *c = arena_new(op->arena, batch_call);
+  c->op = op;
+  c->batch = batch_new(s, op, r);
+  gate_wait_lsn(s, &c->gate, write_row(c->batch, c->batch), start_answer);
+}
+
+static void stop_answer(shard *s, gate *g, const err *e) {
+  batch_call *c = CONTAINER_OF(g, batch_call, gate);
+  (void)s;
+  if (e) {
+    op_fail(c->op, e);
+  } else {
+    c->op->done(c->op, NULL, pb_new(c->op->arena, StopBatchOperationResponse));
+  }
+}
+
+void shard_stop_batch(shard *s, shard_op *op, const pb_StopBatchOperationRequest *r) {
+  op->state = NULL;
+  if (op_refused(s, op)) return;
+  batch *b = find(s, op->ns, r->job_id);
+  if (!b || !b->durable || !is_running(b)) {
+    op_fail(op, b ? not_found_error(op->arena, "workflow execution already completed")
+                  : not_found(op->arena, r->job_id));
+    return;
+  }
+  batch_call *c = arena_new(op->arena, batch_call);
+  c->op = op;
+  b->job.state = PB_BATCH_OPERATION_STATE_FAILED;
+  b->job.close_time = now_ns(s);
+  gate_wait_lsn(s, &c->gate, write_row(b, NULL), stop_answer);
+}
+
+static span identity_of(const batch_request *q) {
+  switch (q->which_operation) {
+    case PB_StartBatchOperationRequest_termination_operation_FIELD:
+      return q->termination_operation->identity;
+    case PB_StartBatchOperationRequest_cancellation_operation_FIELD:
+      return q->cancellation_operation->identity;
+    case PB_StartBatchOperationRequest_signal_operation_FIELD:
+      return q->signal_operation->identity;
+    case PB_StartBatchOperationRequest_deletion_operation_FIELD:
+      return q->deletion_operation->identity;
+    default:
+      return q->reset_operation->identity;
+  }
+}
+
+static void describe_executions(const batch *b, pb_DescribeBatchOperationResponse *r, arena *a) {
+  const batch_request *q = b->job.request;
+  r->executions.v = arena_array(a, pb_Execution *, q->executions.n + 1);
+  for (size_t i = 0; i < q->executions.n; i++) {
+    pb_Execution *e = r->executions.v[r->executions.n++] = pb_new(a, Execution);
+    e->type = PB_EXECUTION_TYPE_WORKFLOW;
+    e->business_id = q->executions.v[i]->workflow_id;
+    e->run_id = q->executions.v[i]->run_id;
+  }
+}
+
+void shard_describe_batch(shard *s, shard_op *op, span job_id) {
+  arena *a = op->arena;
+  op->state = NULL;
+  if (op_refused(s, op)) return;
+  const batch *b = find(s, op->ns, job_id);
+  if (!b || !b->durable) {
+    op_fail(op, not_found(a, job_id));
+    return;
+  }
+  pb_DescribeBatchOperationResponse *r = pb_new(a, DescribeBatchOperationResponse);
+  r->operation_type = operations[operation_of(b)].type;
+  r->job_id = b->job.job_id;
+  r->state = b->job.state;
+  r->start_time = pb_time_new(a, b->job.start_time);
+  r->close_time = pb_time_or_null(a, b->job.close_time);
+  r->total_operation_count = b->job.total;
+  r->complete_operation_count = b->job.complete;
+  r->failure_operation_count = b->job.failed;
+  r->identity = identity_of(b->job.request);
+  r->reason = b->job.request->reason;
+  r->query = b->job.request->visibility_query;
+  describe_executions(b, r, a);
+  op->done(op, NULL, r);
+}
+
+static pb_BatchOperationInfo *info_of(const batch *b, arena *a) {
+  pb_BatchOperationInfo *i = pb_new(a, BatchOperationInfo);
+  i->job_id = b->job.job_id;
+  i->state = b->job.state;
+  i->start_time = pb_time_new(a, b->job.start_time);
+  i->close_time = pb_time_or_null(a, b->job.close_time);
+  i->operation_type = operations[operation_of(b)].type;
+  return i;
+}
+
+void shard_list_batches(shard *s, shard_op *op, size_t limit, span after) {
+  op->state = NULL;
+  if (op_refused(s, op)) return;
+  pb_ListBatchOperationsResponse *r = pb_new(op->arena, ListBatchOperationsResponse);
+  r->operation_info.v = arena_array(op->arena, pb_BatchOperationInfo *, limit + 1);
+  bool begun = !after.n;
+  span last = SPAN_NONE;
+  LIST_FOR_EACH (n, &s->batches) {
+    const batch *b = CONTAINER_OF(n, batch, node);
+    if (b->job.namespace_key != op->ns || !b->durable) continue;
+    bool here = begun;
+    begun = begun || span_eq(b->job.run_id, after);
+    if (!here) continue;
+    if (r->operation_info.n == limit) {
+      r->next_page_token = last;
+      break;
+    }
+    r->operation_info.v[r->operation_info.n++] = info_of(b, op->arena);
+    last = b->job.run_id;
+  }
+  op->done(op, NULL, r);
+}
