@@ -224,7 +224,8 @@ def batch_list(t):
     ids = start_some(t, 1)
     for i in range(2):
         job = f"{t.wid}-job-{i}"
-        batch(t, f"start {i}", job=job, executions=executions(ids), signal_operation={"signal": "s"})
+        operation = {"signal": "s"}
+        batch(t, f"start {i}", job=job, executions=executions(ids), signal_operation=operation)
         over(t, f"describe {i}", job=job)
         time.sleep(1)
     deadline = time.monotonic() + 10
