@@ -15,7 +15,7 @@ typedef struct batch {
   bool durable, busy, lost; /* busy: an operation or a turn is under way */
   int64_t next_ns;
   shard_op op;
-  arena op_arena;
+  arena op_arena, page_arena;
   env_task turn;
 } batch;
 
@@ -26,6 +26,7 @@ void batches_init(shard *s) { list_init(&s->batches); }
 static void batch_free(batch *b) {
   list_remove(&b->node);
   arena_release(&b->op_arena);
+  arena_release(&b->page_arena);
   arena_release(&b->arena);
   mem_free(b);
 }
@@ -35,6 +36,8 @@ void batches_release(shard *s) {
 }
 
 static bool is_running(const batch *b) { return b->job.state == PB_BATCH_OPERATION_STATE_RUNNING; }
+
+static bool is_query(const batch *b) { return b->job.request->visibility_query.n > 0; }
 
 /* --- the record --- */
 
@@ -105,9 +108,14 @@ static void close_batch(batch *b, int32_t state) {
 
 static int64_t place(const batch *b) { return b->job.complete + b->job.failed; }
 
+/* NULL: the page at hand is done. */
 static pb_WorkflowExecution *next_execution(batch *b) {
   const batch_request *q = b->job.request;
-  return q->executions.v[place(b)];
+  if (is_query(b)) {
+    int64_t at = b->job.page_done;
+    return at < (int64_t)b->job.page.n ? b->job.page.v[at] : NULL;
+  }
+  return place(b) < (int64_t)q->executions.n ? q->executions.v[place(b)] : NULL;
 }
 
 /* The same again after a crash. */
@@ -208,7 +216,7 @@ static size_t operation_of(const batch *b) {
   return i;
 }
 
-/* --- going on --- */
+/* --- its outcome --- */
 
 static void turn(env_task *t) {
   batch *b = CONTAINER_OF(t, batch, turn);
@@ -218,6 +226,11 @@ static void turn(env_task *t) {
   arena_release(&b->op_arena);
   if (!s->draining) go_on(b);
   check_drained(s);
+}
+
+static void turn_later(batch *b) {
+  b->turn = (env_task){.run = turn};
+  b->s->env->post(b->s->env, &b->turn);
 }
 
 static void operation_done(shard_op *op, const err *e, const void *response) {
@@ -233,34 +246,114 @@ static void operation_done(shard_op *op, const err *e, const void *response) {
     } else {
       b->job.failed++;
     }
+    if (is_query(b)) b->job.page_done++;
     if (is_running(b)) (void)write_row(b, NULL);
   }
-  b->turn = (env_task){.run = turn};
-  s->env->post(s->env, &b->turn);
+  turn_later(b);
+}
+
+/* --- over a query --- */
+
+/* The namespace's attributes may have changed since the batch began. */
+static bool read_filter(batch *b, filter *ret) {
+  filter_context c = {.ns = host_namespace(b->s, b->job.namespace_key),
+                      .run_key = shard_run_key,
+                      .arena = &b->op_arena};
+  return c.ns && !filter_read(&c, b->job.request->visibility_query, ret);
+}
+
+/* A query that failed is asked again: the answer may only have been too slow. */
+static bool failed_query(batch *b, const err *e) {
+  if (e) b->next_ns = now_ns(b->s) + retry_ns;
+  return e != NULL;
+}
+
+static void counted(shard_op *op, const err *e, const void *response) {
+  batch *b = CONTAINER_OF(op, batch, op);
+  if (!failed_query(b, e)) {
+    b->job.total = ((const shard_counted *)response)->count;
+    b->job.counted = true;
+  }
+  turn_later(b);
+}
+
+/* What has changed since the batch began came earlier in the list, or is not meant. */
+static bool is_meant(const batch *b, const pb_WorkflowExecutionInfo *i) {
+  return pb_time_ns(i->start_time) <= b->job.start_time &&
+         (!i->close_time || pb_time_ns(i->close_time) <= b->job.start_time);
+}
+
+static void listed(shard_op *op, const err *e, const void *response) {
+  batch *b = CONTAINER_OF(op, batch, op);
+  const shard_listed *l = response;
+  if (!failed_query(b, e)) {
+    arena_release(&b->page_arena);
+    b->job.page.v = arena_array(&b->page_arena, pb_WorkflowExecution *, l->n + 1);
+    b->job.page.n = 0;
+    b->job.page_done = 0;
+    for (size_t i = 0; i < l->n; i++) {
+      if (!is_meant(b, l->v[i])) continue;
+      b->job.page.v[b->job.page.n++] =
+          PB_COPY(WorkflowExecution, l->v[i]->execution, &b->page_arena);
+    }
+    b->job.next_page = arena_dup(&b->page_arena, l->next_page_token);
+    b->job.last_page = !l->next_page_token.n;
+  }
+  turn_later(b);
+}
+
+static void ask_query(batch *b) {
+  enum { PAGE = 50 };
+  filter *f = arena_new(&b->op_arena, filter);
+  if (!read_filter(b, f)) {
+    close_batch(b, PB_BATCH_OPERATION_STATE_FAILED);
+    turn_later(b);
+  } else if (!b->job.counted) {
+    f->grouped = false;
+    b->op.done = counted;
+    shard_count_runs(b->s, &b->op, f);
+  } else {
+    span query = b->job.request->visibility_query;
+    shard_list l = {.filter = f, .query = query, .limit = PAGE, .page_token = b->job.next_page};
+    b->op.done = listed;
+    shard_list_runs(b->s, &b->op, &l);
+  }
+}
+
+/* --- going on --- */
+
+static void begin(batch *b, void (*done)(shard_op *op, const err *e, const void *response)) {
+  b->busy = true;
+  b->s->loads_under_way++;
+  b->op = (shard_op){.arena = &b->op_arena,
+                     .ns = b->job.namespace_key,
+                     .ns_name = b->job.request->namespace,
+                     .deadline_ns = INT64_MAX,
+                     .done = done};
 }
 
 static void go_on(batch *b) {
   shard *s = b->s;
   if (b->busy || !b->durable || !is_running(b)) return;
-  if (place(b) >= b->job.total) {
-    close_batch(b, PB_BATCH_OPERATION_STATE_COMPLETED);
-    return;
-  }
   int64_t now = now_ns(s);
   if (now < b->next_ns) {
     want_wake(s, b->next_ns);
     return;
   }
+  pb_WorkflowExecution *next = next_execution(b);
+  if (!next && is_query(b) && !b->job.last_page) {
+    begin(b, NULL);
+    ask_query(b);
+    return;
+  }
+  if (!next) {
+    close_batch(b, PB_BATCH_OPERATION_STATE_COMPLETED);
+    return;
+  }
   float rate = b->job.request->max_operations_per_second;
   if (rate > 0) b->next_ns = now + (int64_t)((double)NS_PER_SEC / (double)rate);
-  b->busy = true;
-  s->loads_under_way++;
-  b->op = (shard_op){.arena = &b->op_arena,
-                     .ns = b->job.namespace_key,
-                     .ns_name = b->job.request->namespace,
-                     .deadline_ns = INT64_MAX,
-                     .done = operation_done};
-  operations[operation_of(b)].next(b, next_execution(b));
+  begin(b, operation_done);
+  operations[operation_of(b)].next(b, next);
 }
 
 void batches_wake(shard *s, int64_t now) {

@@ -233,8 +233,8 @@ enum { SHARD_QUERY_MS = 1000 };
 
 /* --- batches --- */
 
-/* Over r->executions. Durable when done; ALREADY_EXISTS for a job id that is known,
- * RESOURCE_EXHAUSTED while another batch of the namespace runs. */
+/* Over r->executions, or a query that can be read. Durable when done; ALREADY_EXISTS for a job id
+ * that is known, RESOURCE_EXHAUSTED while another batch of the namespace runs. */
 void shard_start_batch(shard *s, shard_op *op, const pb_StartBatchOperationRequest *r);
 /* NOT_FOUND when there is none, or it has ended. */
 void shard_stop_batch(shard *s, shard_op *op, const pb_StopBatchOperationRequest *r);

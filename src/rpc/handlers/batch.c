@@ -88,9 +88,8 @@ err *api_start_batch(ask *k) {
   for (size_t i = 0; i < copy->executions.n; i++) {
     TRY(check_execution(&k->check, copy->executions.v[i]));
   }
-  if (q->visibility_query.n) {
-    return ERR(k->arena, UNIMPLEMENTED, "visibility_query is not supported by this server yet");
-  }
+  filter *f;
+  if (q->visibility_query.n) TRY(ask_filter(k, q->visibility_query, &f));
   shard_start_batch(ask_shard(k), ask_op(k), copy);
   return NULL;
 }

@@ -241,7 +241,7 @@ def batch_list(t):
     end(t, ids)
 
 
-@scenario(needs=["batch_query"])
+@scenario()
 def batch_query(t):
     """Over a query."""
     ids = start_some(t)
