@@ -388,6 +388,10 @@ void run_delete(engine_run *run, engine_step *st) {
     delete_later(run, st);
     return;
   }
+  engine_discard(run, st);
+}
+
+void engine_discard(engine_run *run, engine_step *st) {
   *step_row(st) = (store_row){.kind = ROW_RUN_DELETE, .run = run->run, .ns = run->ns};
   st->lazy = false;
   st->deleted = true;

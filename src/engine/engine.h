@@ -431,5 +431,7 @@ void engine_note_reset(engine_run *run, engine_step *st, span new_run_id);
  * terminated, so that those who wait for its end can see it, and is due for deletion a second
  * later; call this again before. Never refused. */
 void engine_delete(engine_run *run, engine_step *st);
+/* The same at once, whatever the run is doing: nobody is told. */
+void engine_discard(engine_run *run, engine_step *st);
 
 #endif

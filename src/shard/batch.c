@@ -359,8 +359,10 @@ static void go_on(batch *b) {
 void batches_wake(shard *s, int64_t now) {
   LIST_FOR_EACH (n, &s->batches) {
     batch *b = CONTAINER_OF(n, batch, node);
-    int64_t kept = host_retention_ns(s, b->job.namespace_key);
-    bool expired = !is_running(b) && !b->busy && kept && b->job.close_time + kept <= now;
+    const pb_store_Namespace *ns = host_namespace(s, b->job.namespace_key);
+    int64_t kept = ns ? ns->retention : 0;
+    bool expired = !is_running(b) && kept && b->job.close_time + kept <= now;
+    expired = !b->busy && b->durable && (expired || !ns || ns->delete_after);
     if (expired) {
       drop(b);
     } else {

@@ -142,6 +142,19 @@ int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, 
   return queue_named(ctx, ns, name, kind == ENGINE_ACTIVITY_TASK, sticky)->key;
 }
 
+void names_forget(shard *s, int64_t ns) {
+  for (hmap_node *n = hmap_each(&s->queue_by_key, NULL); n; n = hmap_each(&s->queue_by_key, n)) {
+    queue_name *q = CONTAINER_OF(n, queue_name, by_key);
+    if (q->ns != ns || !q->stored) continue;
+    step *t = step_new(s);
+    store_row row = {.kind = ROW_NAMED_DELETE,
+                     .name = arena_spanf(&t->arena, "%s%lld", queue_prefix, (long long)q->key)};
+    q->stored = false;
+    step_stage_named(s, t, row);
+    step_unref(t);
+  }
+}
+
 err *names_load(shard *s, const store_row *rows, size_t n, arena *a) {
   for (size_t i = 0; i < n; i++) {
     if (namespace_row(&rows[i])) {

@@ -154,6 +154,7 @@ static void version_show(shard *s, ns_entry *n, ns_version *v) {
     hmap_insert(&s->ns_by_name, &n->by_name, hash_bytes(s->hash_key, n->info.name));
   }
   version_free(before);
+  if (v->record->delete_after) want_wake(s, now_ns(s));
 }
 
 bool namespace_row(const store_row *row) { return span_starts_with(row->name, span_cstr(prefix)); }
@@ -263,4 +264,38 @@ void shard_update_namespace(shard *s, shard_op *op, const pb_store_Namespace *re
   bytes_unref(blob);
   ASSERT(!e);
   change_stage(s, op, n, v);
+}
+
+/* --- deletion --- */
+
+static int64_t earlier(int64_t a, int64_t b) { return !a || b < a ? b : a; }
+
+int64_t namespace_deleted_next(const shard *s, int64_t now, int64_t *ret_due_ns) {
+  LIST_FOR_EACH (n, &s->namespaces) {
+    const ns_entry *e = CONTAINER_OF(n, ns_entry, node);
+    int64_t after = e->durable ? e->durable->record->delete_after : 0;
+    if (!after) continue;
+    if (!e->emptied || after <= now) return e->info.key;
+    *ret_due_ns = earlier(*ret_due_ns, after);
+  }
+  return 0;
+}
+
+void namespace_forget(shard *s, int64_t ns) {
+  ns_entry *e = by_key(s, ns);
+  if (!e || e->newest != e->durable) return;
+  e->emptied = true;
+  if (now_ns(s) < e->durable->record->delete_after) return;
+  span id = e->durable->record->id;
+  step *t = step_new(s);
+  store_row row = {.kind = ROW_NAMED_DELETE,
+                   .name = arena_spanf(&t->arena, "%s%.*s", prefix, SPAN_ARG(id))};
+  step_stage_named(s, t, row);
+  step_unref(t);
+  names_forget(s, ns);
+  hmap_remove(&s->ns_by_name, &e->by_name);
+  hmap_remove(&s->ns_by_id, &e->by_id);
+  hmap_remove(&s->ns_by_key, &e->by_key);
+  list_remove(&e->node);
+  list_push_back(&s->gone_namespaces, &e->node);
 }

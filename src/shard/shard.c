@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "shard/batch.h"
 #include "shard/mail.h"
+#include "shard/reclaim.h"
 
 const shard_config shard_default_config = {
     .memory_bytes = 256 << 20,
@@ -62,6 +63,7 @@ void shard_wake(shard *s) {
     timers_fire(s, now);
     mail_wake(s, now);
     batches_wake(s, now);
+    reclaim_wake(s, now);
   }
   if (now >= s->throttle_ns) {
     s->throttle_ns = INT64_MAX;
@@ -192,6 +194,7 @@ shard *shard_new(env *e, store *st, const shard_config *config,
   workers_init(s);
   timers_init(s);
   mail_init(s);
+  reclaim_init(s);
   list *lists[] = {&s->staged, &s->in_flight, &s->gates,      &s->lazy, &s->waiters,
                    &s->again,  &s->starved,   &s->page_loads, &s->spare};
   for (size_t i = 0; i < ARRAY_LEN(lists); i++) list_init(lists[i]);
@@ -244,6 +247,7 @@ void shard_free(shard *s) {
   ASSERT(!s->committing && !s->loads_under_way && list_empty(&s->waiters));
   pages_go_on(s);
   mail_release(s);
+  reclaim_release(s);
   run_cache_release(s);
   steps_release(s);
   matching_release(&s->matching);

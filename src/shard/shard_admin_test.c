@@ -454,6 +454,65 @@ static void test_a_renamed_namespace_frees_its_name(void **state) {
   assert_int_not_equal(shard_namespace(w->shard, SPAN("default"))->key, info->key);
 }
 
+/* --- deleted namespaces --- */
+
+static void delete_it(pb_store_Namespace *n) {
+  n->name = SPAN("default-deleted");
+  n->state = PB_NAMESPACE_STATE_DELETED;
+  n->delete_after = 1;
+}
+
+static void register_default(world *w) {
+  pb_store_Namespace n = {.name = SPAN("default"), .state = PB_NAMESPACE_STATE_REGISTERED};
+  ask *a = ask_new(w, NULL);
+  shard_register_namespace(w->shard, &a->call->op, &n);
+  expect_code(w, a, ERR_OK);
+}
+
+static void test_a_deleted_namespace_takes_everything_with_it(void **state) {
+  world *w = *state;
+  for (int i = 0; i < 250; i++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "wf-%d", i);
+    answer_free(w, start_workflow(w, id));
+    if (i % 2) finish_workflow(w);
+  }
+  change(w, delete_it);
+  world_run(w);
+  assert_null(record(w, "default-deleted"));
+  expect_code(w, describe(w, "wf-0", SPAN_NONE), ERR_NOT_FOUND);
+  register_default(w);
+  world_restart(w);
+  assert_null(record(w, "default-deleted"));
+  expect_code(w, describe(w, "wf-1", SPAN_NONE), ERR_NOT_FOUND);
+}
+
+static void test_a_crash_does_not_stop_the_deletion_of_a_namespace(void **state) {
+  world *w = *state;
+  for (int i = 0; i < 150; i++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "wf-%d", i);
+    answer_free(w, start_workflow(w, id));
+  }
+  const shard_namespace_info *info = shard_namespace(w->shard, SPAN("default"));
+  int64_t key = info->key;
+  pb_store_Namespace n = *info->record;
+  delete_it(&n);
+  ask *a = ask_new(w, NULL);
+  shard_update_namespace(w->shard, &a->call->op, &n);
+  world_turns(w, 40);
+  register_default(w); /* for the world to come back to */
+  for (int i = 0; i < 5; i++) {
+    world_turns(w, 10);
+    world_crash(w);
+  }
+  world_run(w);
+  assert_null(record(w, "default-deleted"));
+  w->ns.key = key;
+  expect_code(w, describe(w, "wf-0", SPAN_NONE), ERR_NOT_FOUND);
+  ask_free(a);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -478,6 +537,8 @@ int main(void) {
       TEST(test_a_change_that_cannot_be_written_is_forgotten),
       TEST(test_a_registration_that_cannot_be_written_is_forgotten),
       TEST(test_a_renamed_namespace_frees_its_name),
+      TEST(test_a_deleted_namespace_takes_everything_with_it),
+      TEST(test_a_crash_does_not_stop_the_deletion_of_a_namespace),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

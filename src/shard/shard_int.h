@@ -150,6 +150,7 @@ typedef struct ns_entry {
   arena names;               /* every name it had: info.name is borrowed for good */
   ns_version *durable;       /* NULL: it is being registered */
   ns_version *newest;        /* the same, or what is being written */
+  bool emptied;              /* nothing was left in it; its record waits for its time */
 } ns_entry;
 
 typedef struct queue_name {
@@ -185,6 +186,7 @@ struct shard {
   /* names */
   hmap ns_by_name, ns_by_id, ns_by_key, queue_by_name, queue_by_key;
   list batches;
+  struct reclaim *reclaim;
   list namespaces, gone_namespaces;
   list polled_only; /* oldest first */
   size_t n_polled_only;
@@ -389,6 +391,8 @@ queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sti
  * disk join the step, so that none is there without the other. */
 void names_join(shard *s, step *t);
 void names_durable(shard *s, const step *t);
+/* The names of a namespace's queues leave the disk; in memory they are harmless. */
+void names_forget(shard *s, int64_t ns);
 /* NULL when nobody used it yet. */
 queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity);
 queue_name *queue_by_key(const shard *s, int64_t key);
@@ -398,10 +402,16 @@ store_row queue_name_row(const queue_name *q, const pb_TaskQueueConfig *config, 
 match_queue *queue_of_key(shard *s, int64_t key);
 int64_t host_queue_key(void *ctx, int64_t ns, span name, engine_task_kind kind, bool sticky);
 
+typedef struct reclaim reclaim;
+
 /* --- namespaces.c --- */
 
 void namespaces_init(shard *s);
 void namespaces_release(shard *s);
+/* A namespace with something left to delete now, or 0; then maybe when there will be. */
+int64_t namespace_deleted_next(const shard *s, int64_t now, int64_t *ret_due_ns);
+/* Nothing is left in it: its record goes, if it is time. */
+void namespace_forget(shard *s, int64_t ns);
 bool namespace_row(const store_row *row);
 MUST_USE err *namespace_load(shard *s, const store_row *row, arena *a);
 int64_t host_retention_ns(void *ctx, int64_t ns);

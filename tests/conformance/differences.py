@@ -60,7 +60,6 @@ UNCUT = (
 )
 # Features some scenarios need and this server does not have yet: the answer is UNIMPLEMENTED.
 MISSING = {
-    "namespace_delete": "OperatorService.DeleteNamespace",
     "versioning": "routing by worker version",
 }
 

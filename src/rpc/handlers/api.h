@@ -86,6 +86,7 @@ err *api_list_namespaces(ask *k);
 /* namespace_update.c */
 err *api_update_namespace(ask *k);
 err *api_deprecate_namespace(ask *k);
+err *api_delete_namespace(ask *k);
 /* workflow.c */
 err *api_start_workflow(ask *k);
 err *api_signal_with_start(ask *k);

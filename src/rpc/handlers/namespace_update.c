@@ -198,3 +198,50 @@ err *api_deprecate_namespace(ask *k) {
   shard_update_namespace(ask_shard(k), ask_op_mapped(k, given_response, response), &record);
   return NULL;
 }
+
+/* --- deletion --- */
+
+static err *find_deleted(ask *k, const pb_DeleteNamespaceRequest *q,
+                         const shard_namespace_info **ret_info) {
+  if (q->namespace.n && q->namespace_id.n) {
+    return ERR(k->arena, INVALID_ARGUMENT,
+               "Only one of namespace name or Id should be set on request.");
+  }
+  if (span_eq(q->namespace, SPAN("temporal-system"))) {
+    return ERR(k->arena, FAILED_PRECONDITION, "unable to delete system namespace");
+  }
+  if (!q->namespace_id.n) return find(k, q->namespace, ret_info);
+  *ret_info = shard_namespace_by_id(ask_shard(k), q->namespace_id);
+  return *ret_info ? NULL : api_namespace_not_found(k->arena, q->namespace_id);
+}
+
+/* With as much of the id as makes it new. */
+static span deleted_name(ask *k, const pb_store_Namespace *n) {
+  span name = SPAN_NONE;
+  for (size_t digits = 5; digits <= n->id.n; digits++) {
+    name = arena_spanf(k->arena, "%.*s-deleted-%.*s", SPAN_ARG(n->name), (int)digits,
+                       (const char *)n->id.p);
+    if (!shard_namespace(ask_shard(k), name)) break;
+  }
+  return name;
+}
+
+err *api_delete_namespace(ask *k) {
+  const pb_DeleteNamespaceRequest *q = k->request;
+  const shard_namespace_info *info = NULL;
+  TRY(find_deleted(k, q, &info));
+  pb_Duration *delay = q->namespace_delete_delay;
+  const char *why = check_duration(&k->check, &delay);
+  if (why) return ERR(k->arena, INVALID_ARGUMENT, "invalid NamespaceDeleteDelay: %s", why);
+  pb_store_Namespace record = *shard_namespace_newest(ask_shard(k), info);
+  pb_DeleteNamespaceResponse *r = pb_new(k->arena, DeleteNamespaceResponse);
+  if (record.delete_after) {
+    r->deleted_namespace = record.name;
+    return ask_reply(k, r);
+  }
+  record.name = r->deleted_namespace = deleted_name(k, &record);
+  record.state = PB_NAMESPACE_STATE_DELETED;
+  record.delete_after = ask_now_ns(k) + pb_duration_ns(delay);
+  shard_update_namespace(ask_shard(k), ask_op_mapped(k, given_response, r), &record);
+  return NULL;
+}

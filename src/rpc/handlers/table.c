@@ -150,7 +150,7 @@ const api_row api_operator_rows[] = {
      API_NAMES_NAMESPACE},
     {"ListSearchAttributes", RPC_NAMESPACE_READ, api_list_search_attributes,
      API_NAMES_NAMESPACE},
-    {"DeleteNamespace", RPC_NAMESPACE_ADMIN, NULL, 0},
+    {"DeleteNamespace", RPC_NAMESPACE_ADMIN, api_delete_namespace, API_NAMES_NAMESPACE},
     {"AddOrUpdateRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},
     {"RemoveRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},
     {"ListClusters", RPC_CLUSTER_READ, NULL, 0},

@@ -246,7 +246,7 @@ def namespace_list_pages(t):
         t.note("negative size", error.code)
 
 
-@scenario(needs=["namespace_delete"])
+@scenario()
 def namespace_deleted(t):
     """Deleted with what is in it; the name is free again."""
     name = own(t)
@@ -257,14 +257,6 @@ def namespace_deleted(t):
     answer = t.call("DeleteNamespace", namespace=name)
     new_name = answer.deleted_namespace
     t.note("new name", new_name.startswith(name + "-deleted-") and len(new_name) - len(name) == 14)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            t.call("DescribeNamespace", namespace=new_name)
-        except RpcError as error:
-            t.note("gone", error.code)
-            break
-        time.sleep(0.3)
     describe(t, "describe", name)
     t.does("delete again", "DeleteNamespace", namespace=name)
     t.does(
@@ -279,7 +271,7 @@ def namespace_deleted(t):
     t.terminate()
 
 
-@scenario(needs=["namespace_delete"])
+@scenario()
 def namespace_deleted_by_id(t):
     """Deleted by its id."""
     name = own(t)
@@ -290,7 +282,7 @@ def namespace_deleted_by_id(t):
     describe(t, "describe", name)
 
 
-@scenario(needs=["namespace_delete"])
+@scenario()
 def namespace_deleted_with_delay(t):
     """With a delay the record stays for a while, under its new name and state."""
     name = own(t)
@@ -326,7 +318,7 @@ def namespace_deleted_with_delay(t):
     refused("delete it again", "DeleteNamespace")
 
 
-@scenario(needs=["namespace_delete"])
+@scenario()
 def namespace_delete_errors(t):
     """Deletions that are refused."""
     t.does("nothing", "DeleteNamespace", namespace="")
