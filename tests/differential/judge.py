@@ -11,7 +11,7 @@ from driver.script import ScenarioFailed
 
 from known import unexplained
 from operations import BY_KIND
-from player import Player, TooLate
+from player import Forgotten, Player, TooLate
 from sequence import Sequence, lines
 
 TRIES = 4
@@ -26,7 +26,7 @@ class Played:
 
 
 class NoOutcome(Exception):
-    """Every try was too late."""
+    """Every try was too late, or luck decides in the original."""
 
 
 def play_once(sequence, server):
@@ -54,6 +54,9 @@ def play(sequence, server, is_original=False):
             reason = played.problem
         except TooLate as late:
             reason = late
+        except Forgotten as forgotten:
+            reason = forgotten
+            break
         time.sleep(0.5 * attempt)
     raise NoOutcome(f"{sequence.name}: {reason}")
 

@@ -28,6 +28,10 @@ CLOSED_TOO_SOON = (
     "the original leaves a query hanging that waited for the first task of a run which closed"
     " before it; here it gets the answer, or is rejected, as one that is asked later"
 )
+EAGER_REPLACED = (
+    "an eager start that terminates another run gets its first task from the original without the"
+    " event that starts it; here it is the same as in any eager start"
+)
 RULES = [
     Rule(
         "pending_activities.current_retry_interval",
@@ -43,6 +47,18 @@ RULES = [
             ("details", r"\(absent\)", r".*WorkflowNotReadyFailure.*"),
         )
     ],
+    Rule(
+        "eager_workflow_task.history.events",
+        r"\(absent\)",
+        r".*EVENT_TYPE_WORKFLOW_TASK_STARTED.*",
+        EAGER_REPLACED,
+    ),
+    Rule(
+        "workflow_task_started_event_attributes.request_id",
+        r"<history of run .*>",
+        r"<.*eager_workflow_task.*>",
+        EAGER_REPLACED,
+    ),
     Rule("query.error", r".*'DEADLINE_EXCEEDED'.*", r"\(absent\)", CLOSED_TOO_SOON),
     Rule("query.query_rejected", r"\(absent\)", r"\{'status'.*", CLOSED_TOO_SOON),
 ]

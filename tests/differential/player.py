@@ -33,6 +33,15 @@ class TooLate(Exception):
     """The machine was too slow for this sequence to have one outcome; it can be played again."""
 
 
+class Forgotten(Exception):
+    """A call failed while a query waited for a task: the original forgets such a query, and asks it
+    again some time later; what comes of it is luck."""
+
+
+def _without_keys(task):
+    return {**task, "queries": list(task["queries"].values())} if "queries" in task else {**task}
+
+
 class Player(Script):
     def __init__(self, server, sequence, nonce):
         super().__init__(server, sequence.name, nonce)
@@ -54,8 +63,12 @@ class Player(Script):
 
     def note(self, label, value):
         """The keys of queries are the server's own choice: they are noted without."""
-        if isinstance(value, dict) and "queries" in value:
-            value = {**value, "queries": list(value["queries"].values())}
+        if isinstance(value, dict):
+            value = _without_keys(value)
+            if "workflow_task" in value:
+                value["workflow_task"] = _without_keys(value["workflow_task"])
+            if "error" in value and self.query:
+                raise Forgotten(f"{label} failed while a query waited")
         return super().note(label, value)
 
     # --- the whole sequence
@@ -233,8 +246,7 @@ class Player(Script):
         return {k: {"result_type": 1, "answer": payloads("state")} for k in task.queries}
 
     def query_was_answered(self):
-        label, future = self.query
-        self.query = None
+        (label, future), self.query = self.query, None
         self.settle(label, future)
 
     def _after_query(self, label):

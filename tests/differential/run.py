@@ -104,7 +104,7 @@ class Results:
         for sequence, kind in self.different:
             print(f"  {sequence.name}: {kind}")
         if self.slow:
-            print(f"{len(self.slow)} sequences had no outcome: the machine was too slow")
+            print(f"{len(self.slow)} sequences had no outcome")
         failed = len(self.different) + self.proofs_failed
         print(f"{self.same} passed, {failed} failed")
         return 1 if failed or not self.same else 0
