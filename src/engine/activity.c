@@ -35,7 +35,7 @@ int64_t activity_due_ns(const activity *act) {
 }
 
 const pb_Priority *activity_priority(const engine_run *run, const activity *act, arena *a) {
-  return priority_inherited(act->scheduled->priority, run->info->started->priority, a);
+  return priority_inherited(act->scheduled->priority, run_priority(run), a);
 }
 
 void activity_update(engine_run *run, engine_item *it) {

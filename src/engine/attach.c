@@ -42,6 +42,7 @@ void attach_note_written(engine_run *run, const pb_HistoryEvent *ev) {
   } else if (ev->event_type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED) {
     span id = ev->workflow_execution_options_updated_event_attributes->attached_request_id;
     if (id.n) set_attached(run, position_of(run, id), id, ev->event_id);
+    options_note_written(run, ev->workflow_execution_options_updated_event_attributes);
   }
 }
 

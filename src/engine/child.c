@@ -116,18 +116,6 @@ static const struct {
 
 /* --- what it tells --- */
 
-/* Field by field: what the child leaves out is its parent's. */
-static pb_Priority *inherited_priority(const pb_Priority *own, const pb_Priority *parents,
-                                       arena *a) {
-  if (!own || !parents) return (pb_Priority *)(uintptr_t)(own ? own : parents);
-  pb_Priority *p = pb_new(a, Priority);
-  *p = *own;
-  if (!p->priority_key) p->priority_key = parents->priority_key;
-  if (!p->fairness_key.n) p->fairness_key = parents->fairness_key;
-  if (p->fairness_weight == 0) p->fairness_weight = parents->fairness_weight;
-  return p;
-}
-
 static pb_StartWorkflowExecutionRequest *start_request(const engine_run *run, const engine_item *it,
                                                        arena *a) {
   const child *c = item_msg(it);
@@ -154,7 +142,7 @@ static pb_StartWorkflowExecutionRequest *start_request(const engine_run *run, co
       .search_attributes = in->search_attributes,
       .header = in->header,
       .user_metadata = c->user_metadata,
-      .priority = inherited_priority(in->priority, run->info->started->priority, a),
+      .priority = (pb_Priority *)(uintptr_t)priority_inherited(in->priority, run_priority(run), a),
   };
   return PB_COPY(StartWorkflowExecutionRequest, &r, a);
 }

@@ -375,6 +375,11 @@ typedef struct engine_attach_args {
   size_t n_links;
 } engine_attach_args;
 
+/* Of the mask only `priority` and its fields mean something here. No workflow task follows.
+ * `ret_options`: those that count now. */
+MUST_USE err *engine_update_options(engine_run *run, engine_step *st,
+                                    const pb_UpdateWorkflowExecutionOptionsRequest *r,
+                                    pb_WorkflowExecutionOptions **ret_options);
 /* A request id that is attached already changes nothing. No workflow task follows. */
 MUST_USE err *engine_attach(engine_run *run, engine_step *st, const engine_attach_args *args);
 bool engine_is_attached(const engine_run *run, span request_id);

@@ -369,6 +369,14 @@ retry_choice retry_decide(const retry_question *q);
 int64_t retry_interval_ns(const pb_RetryPolicy *policy, int32_t attempt);
 bool failure_is_retryable(const pb_Failure *f, const pb_RetryPolicy *policy);
 
+/* --- run_options.c --- */
+
+/* As started, or as changed since; may be NULL. */
+const pb_Priority *run_priority(const engine_run *run);
+/* An event of changed options was written, or is read again. */
+void options_note_written(engine_run *run,
+                          const pb_WorkflowExecutionOptionsUpdatedEventAttributes *attrs);
+
 /* --- priority.c --- */
 
 enum { FAIRNESS_KEY_LIMIT_BYTES = 64 };

@@ -1,4 +1,4 @@
-/* script_control.c - what operators do to activities, in scripts. */
+/* script_control.c - what operators do to runs and activities, in scripts. */
 #include "engine/script_text.h"
 #include "engine/script_verbs.h"
 
@@ -33,6 +33,19 @@ const char *script_options(world *w, const script_line *line) {
   if (!e) {
     buf_adds(&w->out, "options");
     text_dump(&w->out, &pb_ActivityOptions_desc, options);
+    buf_addb(&w->out, '\n');
+  }
+  world_end(w, e);
+  return NULL;
+}
+
+const char *script_update_options(world *w, const script_line *line) {
+  CONTROL_REQUEST(UpdateWorkflowExecutionOptionsRequest);
+  pb_WorkflowExecutionOptions *options = NULL;
+  err *e = engine_update_options(world_run(w), st, r, &options);
+  if (!e) {
+    buf_adds(&w->out, "options");
+    text_dump(&w->out, &pb_WorkflowExecutionOptions_desc, options);
     buf_addb(&w->out, '\n');
   }
   world_end(w, e);

@@ -647,6 +647,7 @@ static const struct {
     {"reset", script_reset},
     {"options", script_options},
     {"reset_run", script_reset_run},
+    {"update_options", script_update_options},
 };
 
 const char *script_do(world *w, const script_line *line) {

@@ -47,6 +47,7 @@ const char *script_pause(world *w, const script_line *line);
 const char *script_unpause(world *w, const script_line *line);
 const char *script_reset(world *w, const script_line *line);
 const char *script_options(world *w, const script_line *line);
+const char *script_update_options(world *w, const script_line *line);
 
 /* --- script_update.c --- */
 

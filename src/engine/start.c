@@ -207,7 +207,7 @@ static void copy_chain(arena *a, const engine_run *run, const follow_args *args,
   s->workflow_task_timeout = pb_duration_new(a, args->task_timeout_ns);
   s->cron_schedule = args->cron_schedule;
   s->workflow_id = run->info->workflow_id;
-  s->priority = old->priority;
+  s->priority = (pb_Priority *)(uintptr_t)run_priority(run);
   s->parent_workflow_namespace = old->parent_workflow_namespace;
   s->parent_workflow_namespace_id = old->parent_workflow_namespace_id;
   s->parent_workflow_execution = old->parent_workflow_execution;

@@ -111,7 +111,7 @@ static pb_WorkflowExecutionInfo *describe_info(const engine_run *run, arena *a) 
   w->auto_reset_points = reset_points_all(run, a);
   w->most_recent_worker_version_stamp = run->state.worker_version;
   w->first_run_id = run->info->started->first_execution_run_id;
-  w->priority = run->info->started->priority;
+  w->priority = (pb_Priority *)(uintptr_t)run_priority(run);
   return w;
 }
 

@@ -62,7 +62,7 @@ store_queued wft_place(engine_run *run, bool sticky) {
   const engine_host *h = run->tx.st->host;
   return (store_queued){
       .queue = h->queue_key(h->ctx, run->ns, queue_name(run, sticky), ENGINE_WORKFLOW_TASK, sticky),
-      .priority = priority_level(run->info->started->priority),
+      .priority = priority_level(run_priority(run)),
       .seq = run->state.wft_seq};
 }
 

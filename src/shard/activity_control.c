@@ -1,4 +1,4 @@
-/* activity_control.c - operators' requests about pending activities of one run. */
+/* activity_control.c - operators' requests about one run and its pending activities. */
 #include "shard/shard_int.h"
 
 static void begin(shard *s, shard_op *op, const pb_WorkflowExecution *x, const void *request,
@@ -45,4 +45,20 @@ static void act_update_options(shard *s, call *c, shard_run *run) {
 void shard_activity_update_options(shard *s, shard_op *op,
                                    const pb_UpdateActivityOptionsRequest *r) {
   begin(s, op, r->execution, r, act_update_options);
+}
+
+static void act_update_run(shard *s, call *c, shard_run *run) {
+  pb_WorkflowExecutionOptions *options = NULL;
+  err *e = engine_update_options(run->engine, call_step(c, run), c->request, &options);
+  pb_UpdateWorkflowExecutionOptionsResponse *response =
+      pb_new(c->op->arena, UpdateWorkflowExecutionOptionsResponse);
+  if (!e) {
+    response->workflow_execution_options = PB_COPY(WorkflowExecutionOptions, options, c->op->arena);
+  }
+  call_finish(c, run, e, response);
+}
+
+void shard_update_options(shard *s, shard_op *op,
+                          const pb_UpdateWorkflowExecutionOptionsRequest *r) {
+  begin(s, op, r->workflow_execution, r, act_update_run);
 }

@@ -180,6 +180,9 @@ void shard_activity_cancel_by_id(shard *s, shard_op *op,
                                  const pb_RespondActivityTaskCanceledByIdRequest *r);
 void shard_activity_heartbeat_by_id(shard *s, shard_op *op,
                                     const pb_RecordActivityTaskHeartbeatByIdRequest *r);
+/* Paths of the mask are in snake_case, and none that is not built. */
+void shard_update_options(shard *s, shard_op *op,
+                          const pb_UpdateWorkflowExecutionOptionsRequest *r);
 void shard_activity_pause(shard *s, shard_op *op, const pb_PauseActivityRequest *r);
 void shard_activity_unpause(shard *s, shard_op *op, const pb_UnpauseActivityRequest *r);
 void shard_activity_reset(shard *s, shard_op *op, const pb_ResetActivityRequest *r);

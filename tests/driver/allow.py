@@ -56,6 +56,11 @@ RULES = [
         "spaces",
         "Go's protobuf library prints either space, at random by build",
     ),
+    Rule(
+        "unknown path.error.message",
+        "spaces",
+        "Go's protobuf library prints either space, at random by build",
+    ),
     Rule("error.message", "id", "the text of some errors names a run"),
     Rule("statuses.message", "id", "the text of some errors names a run"),
     Rule("workflow_execution_terminated_event_attributes.details.payloads.data", "payload", RUN_ID),

@@ -5,14 +5,17 @@
 
 /* --- the older form --- */
 
-static err *check_target(ask *k, const pb_WorkflowExecution *x, bool is_chosen) {
+err *check_operated(ask *k, const pb_WorkflowExecution *x) {
   uuid run;
   if (!x || x->workflow_id.n == 0) {
     return ERR(k->arena, INVALID_ARGUMENT, "WorkflowId is not set on request.");
   }
-  if (x->run_id.n && !uuid_parse(x->run_id, &run)) {
-    return ERR(k->arena, INVALID_ARGUMENT, "RunId is not valid UUID.");
-  }
+  if (!x->run_id.n || uuid_parse(x->run_id, &run)) return NULL;
+  return ERR(k->arena, INVALID_ARGUMENT, "RunId is not valid UUID.");
+}
+
+static err *check_target(ask *k, const pb_WorkflowExecution *x, bool is_chosen) {
+  TRY(check_operated(k, x));
   if (is_chosen) return NULL;
   return ERR(k->arena, INVALID_ARGUMENT,
              "Either Activity.Id or Activity.Type should be set on request.");
@@ -60,7 +63,7 @@ static span snake_case(arena *a, span path) {
   return span_of(text, n);
 }
 
-static pb_FieldMask *snake_case_mask(arena *a, const pb_FieldMask *mask) {
+pb_FieldMask *snake_case_mask(arena *a, const pb_FieldMask *mask) {
   pb_FieldMask *m = pb_new(a, FieldMask);
   m->paths.v = arena_array(a, span, mask->paths.n + 1);
   for (; m->paths.n < mask->paths.n; m->paths.n++) {

@@ -167,7 +167,12 @@ err *api_update_worker_config(ask *k);
 err *api_describe_task_queue(ask *k);
 err *api_list_partitions(ask *k);
 err *api_update_queue_config(ask *k);
-/* activity_control.c */
+/* activity_control.c, and for run_options.c: */
+/* The execution that an operator means, with the texts of these requests. */
+err *check_operated(ask *k, const pb_WorkflowExecution *x);
+/* Clients may write paths in lowerCamelCase. */
+pb_FieldMask *snake_case_mask(arena *a, const pb_FieldMask *mask);
+err *api_update_options(ask *k);
 err *api_activity_pause(ask *k);
 err *api_activity_unpause(ask *k);
 err *api_activity_reset(ask *k);

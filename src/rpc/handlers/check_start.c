@@ -105,10 +105,64 @@ static err *unbuilt(const checker *k, const char *field) {
              "%s: this server cannot do that yet; start the workflow without it", field);
 }
 
+enum { CALLBACK_URL_BYTES = 1000 };
+
+/* No address may be called unless it is configured, and none can be configured yet. */
+static err *check_callback_url(const checker *k, span url) {
+  const span http = SPAN("http://"), https = SPAN("https://");
+  if (span_starts_with(url, SPAN("temporal://"))) return unbuilt(k, "completion_callbacks");
+  if (url.n > CALLBACK_URL_BYTES) {
+    return ERR(k->arena, INVALID_ARGUMENT,
+               "invalid url: url length longer than max length allowed of %d", CALLBACK_URL_BYTES);
+  }
+  size_t scheme = span_starts_with(url, http) ? http.n : span_starts_with(url, https) ? https.n : 0;
+  if (!scheme) {
+    return ERR(k->arena, INVALID_ARGUMENT, "invalid url: unknown scheme: %.*s", SPAN_ARG(url));
+  }
+  if (url.n == scheme || url.p[scheme] == '/') {
+    return ERR(k->arena, INVALID_ARGUMENT, "invalid url: missing host");
+  }
+  return ERR(k->arena, INVALID_ARGUMENT,
+             "invalid url: url does not match any configured callback address: %.*s",
+             SPAN_ARG(url));
+}
+
+static err *check_callbacks(const checker *k, const pb_list_Callback *callbacks) {
+  for (size_t i = 0; i < callbacks->n; i++) {
+    const pb_Callback *c = callbacks->v[i];
+    if (c->which_variant == PB_Callback_nexus_FIELD) TRY(check_callback_url(k, c->nexus->url));
+    if (c->which_variant == PB_Callback_internal_FIELD) {
+      return ERR(k->arena, INVALID_ARGUMENT,
+                 "unsupported callback variant: *common.Callback_Internal_");
+    }
+    if (!c->which_variant) {
+      return ERR(k->arena, UNIMPLEMENTED, "unknown callback variant: <nil>");
+    }
+  }
+  return NULL;
+}
+
+/* What the original refuses; the rest waits for routing by version. */
+static err *check_override(const checker *k, const pb_VersioningOverride *v) {
+  const bool pinned = v->which_override == PB_VersioningOverride_pinned_FIELD;
+  const char *wrong = NULL;
+  if (!v->which_override && v->behavior == PB_VERSIONING_BEHAVIOR_UNSPECIFIED) {
+    wrong = "override behavior is required";
+  } else if (pinned && !v->pinned->version) {
+    wrong = "must provide version if override is pinned.";
+  } else if (!v->which_override && v->behavior == PB_VERSIONING_BEHAVIOR_PINNED && !v->deployment &&
+             !v->pinned_version.n) {
+    wrong = "must provide deployment (deprecated) or pinned version if behavior is 'PINNED'";
+  } else if (!v->which_override && v->behavior > PB_VERSIONING_BEHAVIOR_AUTO_UPGRADE) {
+    return ERR(k->arena, INVALID_ARGUMENT, "override behavior %d not recognized", v->behavior);
+  }
+  return wrong ? ERR(k->arena, INVALID_ARGUMENT, "%s", wrong) : unbuilt(k, "versioning_override");
+}
+
 /* Fields that would change what happens and whose feature does not exist here. */
 static err *check_unbuilt(const checker *k, const pb_StartWorkflowExecutionRequest *s) {
-  if (s->completion_callbacks.n) return unbuilt(k, "completion_callbacks");
-  if (s->versioning_override) return unbuilt(k, "versioning_override");
+  TRY(check_callbacks(k, &s->completion_callbacks));
+  if (s->versioning_override) TRY(check_override(k, s->versioning_override));
   if (s->time_skipping_config) {
     return ERR(k->arena, UNIMPLEMENTED, "The Time-Skipping feature is not enabled for namespace.");
   }

@@ -26,7 +26,7 @@ const api_row api_workflow_rows[] = {
     {"QueryWorkflow", RPC_NAMESPACE_READ, api_query, API_LONG_POLL},
     {"UpdateWorkflowExecution", RPC_NAMESPACE_WRITE, api_update, API_LONG_POLL},
     {"PollWorkflowExecutionUpdate", RPC_NAMESPACE_READ, api_poll_update, API_LONG_POLL},
-    {"UpdateWorkflowExecutionOptions", RPC_NAMESPACE_WRITE, NULL, 0},
+    {"UpdateWorkflowExecutionOptions", RPC_NAMESPACE_WRITE, api_update_options, 0},
     {"PauseWorkflowExecution", RPC_NAMESPACE_WRITE, NULL, 0},
     {"UnpauseWorkflowExecution", RPC_NAMESPACE_WRITE, NULL, 0},
     {"ResetStickyTaskQueue", RPC_NAMESPACE_WRITE, api_reset_sticky, 0},
