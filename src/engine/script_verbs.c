@@ -17,7 +17,7 @@ static bool halves(span word, span *ret_name, span *ret_value) {
 }
 
 /* The value of a word "name=...", which is then used up; else the default. */
-static span option(const script_line *line, const char *name, span otherwise) {
+span script_option(const script_line *line, const char *name, span otherwise) {
   span key, value;
   for (size_t i = 1; i < line->n; i++) {
     if (halves(line->words[i], &key, &value) && span_eq(key, span_cstr(name))) return value;
@@ -25,11 +25,11 @@ static span option(const script_line *line, const char *name, span otherwise) {
   return otherwise;
 }
 
-static long long number(world *w, span text) {
+long long script_number(world *w, span text) {
   return strtoll(arena_cstr(&w->arena, text), NULL, 10);
 }
 
-static bool has_word(const script_line *line, const char *word) {
+bool script_has_word(const script_line *line, const char *word) {
   for (size_t i = 1; i < line->n; i++) {
     if (span_eq(line->words[i], span_cstr(word))) return true;
   }
@@ -60,7 +60,7 @@ const char *script_fill(world *w, const script_line *line, size_t from, const ch
 }
 
 static const engine_token *token_of(world *w, const script_line *line, const char *otherwise) {
-  return world_token_named(w, option(line, "token", span_cstr(otherwise)));
+  return world_token_named(w, script_option(line, "token", span_cstr(otherwise)));
 }
 
 /* --- start --- */
@@ -107,7 +107,7 @@ static const char *do_start(world *w, const script_line *line) {
   store_row *current = model_find(&w->model, ROW_CURRENT_PUT, 0, 0);
   args.expected_run = current ? current->ns : 0;
   engine_parent parent;
-  span parent_text = option(line, "parent", SPAN_NONE);
+  span parent_text = script_option(line, "parent", SPAN_NONE);
   if (parent_text.n) {
     args.parent = &parent;
     why = script_parent(w, parent_text, &parent);
@@ -149,20 +149,20 @@ static void give_wft(world *w, const engine_wft *t, bool whole) {
 }
 
 static const char *do_poll(world *w, const script_line *line) {
-  pb_WorkerVersionCapabilities version = {.build_id = option(line, "build_id", SPAN_NONE)};
-  engine_poller p = {.identity = option(line, "identity", SPAN("worker")),
-                     .request_id = option(line, "request_id", world_poll_id(w)),
+  pb_WorkerVersionCapabilities version = {.build_id = script_option(line, "build_id", SPAN_NONE)};
+  engine_poller p = {.identity = script_option(line, "identity", SPAN("worker")),
+                     .request_id = script_option(line, "request_id", world_poll_id(w)),
                      .version = version.build_id.n ? &version : NULL,
-                     .sticky = has_word(line, "sticky")};
+                     .sticky = script_has_word(line, "sticky")};
   engine_wft t;
   engine_step *st = world_begin(w);
   err *e = engine_wft_start(world_run(w), st, &p, &t);
   if (!e) {
-    give_wft(w, &t, has_word(line, "whole"));
-    world_keep_token(w, option(line, "as", SPAN("wft")), t.token);
+    give_wft(w, &t, script_has_word(line, "whole"));
+    world_keep_token(w, script_option(line, "as", SPAN("wft")), t.token);
   }
   world_end(w, e);
-  if (!e) keep_wft(w, &t, option(line, "recorded", SPAN_NONE));
+  if (!e) keep_wft(w, &t, script_option(line, "recorded", SPAN_NONE));
   return NULL;
 }
 
@@ -185,7 +185,7 @@ static const char *fill_command(world *w, const script_line *line, pb_Command *c
   if (!pb_enum_number(&pb_CommandType_enum, name, &cmd->command_type)) {
     return text_set(&pb_Command_desc, cmd, SPAN("command_type"), name, a, &why) ? NULL : why;
   }
-  if (has_word(line, "bare")) return NULL;
+  if (script_has_word(line, "bare")) return NULL;
   span field = arena_spanf(a, "%.*s_command_attributes", SPAN_ARG(snake(name, a)));
   if (!text_set(&pb_Command_desc, cmd, field, SPAN("{}"), a, &why)) return why;
   for (size_t i = 1; i < line->n; i++) {
@@ -236,7 +236,7 @@ static const char *do_complete(world *w, const script_line *line) {
   }
   if (!e && done.next.response) {
     give_wft(w, &done.next, false);
-    world_keep_token(w, option(line, "as", SPAN("wft")), done.next.token);
+    world_keep_token(w, script_option(line, "as", SPAN("wft")), done.next.token);
   }
   return NULL;
 }
@@ -300,7 +300,7 @@ static const char *do_signal(world *w, const script_line *line) {
                              .header = r->header,
                              .links = (const pb_Link *const *)r->links.v,
                              .n_links = r->links.n,
-                             .despite_backoff = has_word(line, "wakes")};
+                             .despite_backoff = script_has_word(line, "wakes")};
   engine_step *st = world_begin(w);
   world_end(w, engine_signal(world_run(w), st, &args));
   return NULL;
@@ -308,7 +308,7 @@ static const char *do_signal(world *w, const script_line *line) {
 
 /* attach request_id=R: as a start that used this run. */
 static const char *do_attach(world *w, const script_line *line) {
-  engine_attach_args args = {.request_id = option(line, "request_id", SPAN_NONE)};
+  engine_attach_args args = {.request_id = script_option(line, "request_id", SPAN_NONE)};
   engine_step *st = world_begin(w);
   world_end(w, engine_attach(world_run(w), st, &args));
   return NULL;
@@ -371,7 +371,7 @@ static const char *do_describe(world *w, const script_line *line) {
   buf text = BUF_INIT;
   if (engine_settle(world_run(w), world_begin(w))) world_end(w, NULL);
   pb_DescribeWorkflowExecutionResponse *r = engine_describe(world_run(w), &w->arena);
-  world_keep_answer(w, option(line, "recorded", SPAN_NONE), d, r);
+  world_keep_answer(w, script_option(line, "recorded", SPAN_NONE), d, r);
   text_dump(&text, d, r);
   /* One line for each of its parts. */
   for (size_t i = 1; i < text.n; i++) {
@@ -447,7 +447,7 @@ static span stored_history(world *w, int64_t run, int64_t from_id) {
 /* recorded LABEL [run=N] [first]: the history is that of the recording's step. */
 static const char *do_recorded(world *w, const script_line *line) {
   if (line->n < 2) return "recorded as what?";
-  size_t run = (size_t)number(w, option(line, "run", SPAN("0")));
+  size_t run = (size_t)script_number(w, script_option(line, "run", SPAN("0")));
   if (run > w->n_runs) return "no such run";
   engine_run *of = run ? w->runs[run - 1] : world_run(w);
   /* Nobody is shown a history that lacks a start. */
@@ -456,7 +456,7 @@ static const char *do_recorded(world *w, const script_line *line) {
   pb_History *h;
   err *e = PB_DECODE(History, stored, &w->arena, &h);
   ASSERT(!e);
-  if (has_word(line, "first")) {
+  if (script_has_word(line, "first")) {
     h->events.n = 1;
   } else {
     h->head.unknown = more;
@@ -474,7 +474,7 @@ static void add_due(world *w) {
 
 /* crash [unwritten]: with "unwritten" lazy steps are lost too. */
 static const char *do_crash(world *w, const script_line *line) {
-  world_crash(w, has_word(line, "unwritten"));
+  world_crash(w, script_has_word(line, "unwritten"));
   buf_adds(&w->out, "loaded");
   add_due(w);
   return NULL;
@@ -491,7 +491,7 @@ static const char *do_limits(world *w, const script_line *line) {
   for (size_t i = 1; i < line->n; i++) {
     span name, value;
     if (!halves(line->words[i], &name, &value)) return "limits takes name=value";
-    long long v = number(w, value);
+    long long v = script_number(w, value);
 #define LIMIT(field) \
   if (span_eq(name, SPAN(#field))) l->field = (__typeof__(l->field))v
     LIMIT(blob_bytes);
@@ -511,96 +511,6 @@ static const char *do_limits(world *w, const script_line *line) {
     LIMIT(ledger_bytes);
 #undef LIMIT
   }
-  return NULL;
-}
-
-/* --- activities --- */
-
-static const char *do_take(world *w, const script_line *line) {
-  if (line->n < 2) return "take whom?";
-  span id = line->words[1];
-  const engine_item *it = item_by_name(world_run(w), PB_ITEM_KIND_ACTIVITY, id);
-  int64_t scheduled_id = it ? it->id : number(w, id);
-  pb_WorkerVersionCapabilities version = {.build_id = option(line, "build_id", SPAN_NONE)};
-  engine_poller p = {.identity = option(line, "identity", SPAN("worker")),
-                     .request_id = option(line, "request_id", world_poll_id(w)),
-                     .version = version.build_id.n ? &version : NULL};
-  engine_activity got;
-  engine_step *st = world_begin(w);
-  err *e = engine_activity_start(world_run(w), st, scheduled_id, it ? it->queued.seq : 0, &p, &got);
-  if (!e) {
-    buf_addf(&w->out, "gives attempt=%d", got.response->attempt);
-    if (has_word(line, "whole")) {
-      text_dump(&w->out, &pb_PollActivityTaskQueueResponse_desc, got.response);
-    }
-    buf_addb(&w->out, '\n');
-    world_keep_token(w, option(line, "as", id), got.token);
-    world_keep_answer(w, option(line, "recorded", SPAN_NONE),
-                      &pb_PollActivityTaskQueueResponse_desc, got.response);
-  }
-  world_end(w, e);
-  return NULL;
-}
-
-/* The second word: a token's name, or id:NAME. */
-static const char *activity_ref(world *w, const script_line *line, engine_activity_ref *ret) {
-  if (line->n < 2) return "which activity?";
-  *ret = (engine_activity_ref){0};
-  if (span_starts_with(line->words[1], SPAN("id:"))) {
-    ret->activity_id = span_of(line->words[1].p + 3, line->words[1].n - 3);
-    return NULL;
-  }
-  ret->token = world_token_named(w, line->words[1]);
-  return ret->token ? NULL : "no such token";
-}
-
-static const char *do_release(world *w, const script_line *line) {
-  engine_activity_ref ref;
-  const char *why = activity_ref(w, line, &ref);
-  if (why) return why;
-  engine_step *st = world_begin(w);
-  world_end(w, engine_activity_unstart(world_run(w), st, ref.token));
-  return NULL;
-}
-
-#define ACTIVITY_REQUEST(Name)                                       \
-  engine_activity_ref ref;                                           \
-  pb_##Name *r = pb_new(&w->arena, Name);                            \
-  r->identity = SPAN("worker");                                      \
-  const char *why = activity_ref(w, line, &ref);                     \
-  if (!why) why = script_fill(w, line, 2, "", &pb_##Name##_desc, r); \
-  if (why) return why;                                               \
-  engine_step *st = world_begin(w)
-
-static const char *do_done(world *w, const script_line *line) {
-  ACTIVITY_REQUEST(RespondActivityTaskCompletedRequest);
-  world_end(w, engine_activity_complete(world_run(w), st, ref, r->result, r->identity,
-                                        r->worker_version));
-  return NULL;
-}
-
-static const char *do_failed(world *w, const script_line *line) {
-  ACTIVITY_REQUEST(RespondActivityTaskFailedRequest);
-  world_end(w, engine_activity_fail(world_run(w), st, ref, r->failure, r->identity,
-                                    r->last_heartbeat_details, r->worker_version));
-  return NULL;
-}
-
-static const char *do_canceled(world *w, const script_line *line) {
-  ACTIVITY_REQUEST(RespondActivityTaskCanceledRequest);
-  world_end(
-      w, engine_activity_cancel(world_run(w), st, ref, r->details, r->identity, r->worker_version));
-  return NULL;
-}
-
-static const char *do_beat(world *w, const script_line *line) {
-  engine_heartbeat heard = {0};
-  ACTIVITY_REQUEST(RecordActivityTaskHeartbeatRequest);
-  err *e = engine_activity_heartbeat(world_run(w), st, ref, r->details, r->identity, &heard);
-  if (heard.cancel_requested) buf_adds(&w->out, "cancel requested\n");
-  if (heard.paused) buf_adds(&w->out, "paused\n");
-  if (heard.reset) buf_adds(&w->out, "reset\n");
-  world_end(w, e);
   return NULL;
 }
 
@@ -633,12 +543,12 @@ static const struct {
     {"follow", do_follow},
     {"limits", do_limits},
     {"recorded", do_recorded},
-    {"take", do_take},
-    {"release", do_release},
-    {"done", do_done},
-    {"failed", do_failed},
-    {"canceled", do_canceled},
-    {"beat", do_beat},
+    {"take", script_take},
+    {"release", script_release},
+    {"done", script_done},
+    {"failed", script_failed},
+    {"canceled", script_canceled},
+    {"beat", script_beat},
     {"tell", script_tell},
     {"answer", script_answer},
     {"child_ended", script_child_ended},

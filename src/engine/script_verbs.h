@@ -41,6 +41,21 @@ const char *script_tell(world *w, const script_line *line);
 const char *script_answer(world *w, const script_line *line);
 const char *script_child_ended(world *w, const script_line *line);
 
+/* The value of "name=value" in the line. */
+span script_option(const script_line *line, const char *name, span otherwise);
+bool script_has_word(const script_line *line, const char *word);
+/* 0 for what is no number. */
+long long script_number(world *w, span text);
+
+/* --- script_activities.c --- */
+
+const char *script_take(world *w, const script_line *line);
+const char *script_release(world *w, const script_line *line);
+const char *script_done(world *w, const script_line *line);
+const char *script_failed(world *w, const script_line *line);
+const char *script_canceled(world *w, const script_line *line);
+const char *script_beat(world *w, const script_line *line);
+
 /* --- script_control.c --- */
 
 const char *script_pause(world *w, const script_line *line);
