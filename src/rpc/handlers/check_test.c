@@ -144,11 +144,24 @@ static void link_to_nothing(world *w) {
   w->r->links.v[0]->which_variant = PB_Link_workflow_event_FIELD;
   w->r->links.v[0]->workflow_event = pb_new(&w->arena, Link_WorkflowEvent);
 }
-static void callbacks(world *w) {
-  static pb_Callback callback;
-  static pb_Callback *list_of_one[] = {&callback};
-  w->r->completion_callbacks.v = list_of_one;
+static void callback_to(world *w, span url) {
+  pb_Callback *c = pb_new(&w->arena, Callback);
+  c->which_variant = PB_Callback_nexus_FIELD;
+  c->nexus = pb_new(&w->arena, Callback_Nexus);
+  c->nexus->url = url;
+  w->r->completion_callbacks.v = arena_array(&w->arena, pb_Callback *, 1);
+  w->r->completion_callbacks.v[0] = c;
   w->r->completion_callbacks.n = 1;
+}
+static void callback_inside(world *w) { callback_to(w, SPAN("temporal://system")); }
+static void callback_outside(world *w) { callback_to(w, SPAN("http://localhost/x")); }
+static void callback_nowhere(world *w) { callback_to(w, SPAN("https:///x")); }
+static void no_override(world *w) {
+  w->r->versioning_override = pb_new(&w->arena, VersioningOverride);
+}
+static void auto_upgrade(world *w) {
+  no_override(w);
+  w->r->versioning_override->behavior = PB_VERSIONING_BEHAVIOR_AUTO_UPGRADE;
 }
 
 static const struct {
@@ -203,8 +216,14 @@ static const struct {
     {many_links, "cannot attach more than 10 links per request, got 11"},
     {empty_link, "unsupported link variant"},
     {link_to_nothing, "workflow event link must not have an empty namespace field"},
-    {callbacks,
+    {callback_inside,
      "completion_callbacks: this server cannot do that yet; start the workflow without it"},
+    {callback_outside,
+     "invalid url: url does not match any configured callback address: http://localhost/x"},
+    {callback_nowhere, "invalid url: missing host"},
+    {no_override, "override behavior is required"},
+    {auto_upgrade,
+     "versioning_override: this server cannot do that yet; start the workflow without it"},
 };
 
 TEST(a_bad_start_is_refused_with_its_sentence) {
