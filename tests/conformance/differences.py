@@ -78,6 +78,7 @@ CAPABILITIES = {
     "async_update": True,
     "eager_workflow_start": True,
     "poller_autoscaling": True,
+    "reported_problems_search_attribute": True,
     "sync_update": True,
     "worker_heartbeats": True,
 }
@@ -310,7 +311,6 @@ DIFFERENCES = [
     *[
         Difference("server_system_info", ("system info", "capabilities", name), Absent, NOT_BUILT)
         for name in (
-            "count_group_by_execution_status",
             "nexus",
             "server_scaled_deployments",
         )

@@ -84,14 +84,15 @@ static pb_NamespaceInfo *info_of(ask *k, const pb_store_Namespace *n) {
     info->data.v[i]->key = n->data.v[i]->key;
     info->data.v[i]->value = n->data.v[i]->value;
   }
-  info->supports_schedules = true;
   info->capabilities = pb_new(k->arena, NamespaceInfo_Capabilities);
   info->capabilities->eager_workflow_start = true;
   info->capabilities->sync_update = true;
   info->capabilities->async_update = true;
   info->capabilities->worker_heartbeats = true;
   info->capabilities->poller_autoscaling = true;
+  info->capabilities->reported_problems_search_attribute = true;
   info->capabilities->worker_poll_complete_on_shutdown = ask_config(k)->polls_end_on_shutdown;
+  info->supports_schedules = true;
   info->limits = pb_new(k->arena, NamespaceInfo_Limits);
   info->limits->blob_size_limit_error = (int64_t)limits->blob_bytes;
   info->limits->memo_size_limit_error = (int64_t)limits->memo_bytes;

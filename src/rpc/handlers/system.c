@@ -6,8 +6,9 @@ err *api_get_system_info(ask *k) {
                                                .internal_error_differentiation = true,
                                                .activity_failure_include_heartbeat = true,
                                                .encoded_failure_attributes = true,
-                                               .supports_schedules = true,
                                                .upsert_memo = true,
+                                               .supports_schedules = true,
+                                               .count_group_by_execution_status = true,
                                                .eager_workflow_start = true,
                                                .sdk_metadata = true,
                                                .build_id_based_versioning = true};
