@@ -177,6 +177,25 @@ def update_with_start_closed_before_completion(t):
 
 
 @scenario()
+def update_with_start_known_in_flight(t):
+    """The run knows the update: it is joined whatever the policies say, while the run is open."""
+    u.idle(t)
+    first = u.later(t, stage=u.ACCEPTED)
+    task = t.task()
+    u.answer(t, task, u.acceptance(*u.requests(task)[0]))
+    t.settle("first", first)
+    start = {"request_id": "b", "workflow_id_conflict_policy": FAIL, "workflow_id_reuse_policy": 3}
+    _both(t, "for accepted", start=start, stage=u.ACCEPTED)
+    t.signal()
+    t.step(done())
+    _both(t, "closed", start=start, timeout=5)
+    sent = _later(t, start={"request_id": "c"})
+    task = t.task()
+    u.answer(t, task, *u.accepted(task, "new run"))
+    t.settle("a new run", sent)
+
+
+@scenario()
 def update_with_start_no_worker(t):
     """Nobody takes the task: the answer comes after 20 s and says ADMITTED."""
     sent = _later(t, timeout=30)
