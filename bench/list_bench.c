@@ -2,9 +2,10 @@
  *
  *   list_bench [--dir DIR] [--runs N] [--pages N]
  *
- * Fills a database with closed runs of seven statuses and a few open ones, each with a keyword of
- * 1,000 values and an integer, then asks what clients ask. Pages have 100 entries and begin at
- * random places of the list; times are of the whole query, rows of the answer included.
+ * Fills a database with closed runs of seven statuses and a few open ones, each with one of 20
+ * types, a keyword of 1,000 values and an integer, then asks what clients ask. Pages have 100
+ * entries and begin at random places of the list; times are of the whole query, rows of the answer
+ * included.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "store/sqlite.h"
 #include "store/test_env.h"
 
-enum { BATCH = 1000, KEYWORD = 1, NUMBER = 2, KEYWORDS = 1000, OPEN_EVERY = 1000 };
+enum { BATCH = 1000, KEYWORD = 1, NUMBER = 2, KEYWORDS = 1000, TYPES = 20, OPEN_EVERY = 1000 };
 
 typedef struct bench {
   test_env env;
@@ -37,7 +38,7 @@ static span keyword(arena *a, uint64_t n) { return arena_spanf(a, "customer-%04d
 static void fill_visible(bench *b, int64_t run, arena *a, store_visible *v) {
   bool open = run % OPEN_EVERY == 0;
   v->run_id = SPAN("01a1ff3d-71bb-74a7-a34b-49463dd916a5");
-  v->type = arena_spanf(a, "Type%d", (int)rng_below(&b->random, 20));
+  v->type = arena_spanf(a, "Type%d", (int)rng_below(&b->random, TYPES));
   v->queue = SPAN("queue");
   v->started_ns = v->execution_ns = run * NS_PER_MS;
   v->closed_ns = open ? 0 : (run + (int64_t)rng_below(&b->random, 10000)) * NS_PER_MS;
@@ -134,11 +135,31 @@ static store_pred *equals(bench *b, store_field f, store_value v) {
 }
 
 static const store_field status_field = {.column = COLUMN_STATUS};
+static const store_field type_field = {.column = COLUMN_TYPE};
 static const store_field keyword_field = {.column = COLUMN_ATTRIBUTE, .attribute = KEYWORD};
 
 static void any_status(bench *b, store_query *q) {
   random_place(b, q);
   q->where = equals(b, status_field, VALUE_OF_INT(2 + (int64_t)rng_below(&b->random, 6)));
+}
+
+static store_pred *any_type(bench *b) {
+  span name = arena_spanf(&b->arena, "Type%d", (int)rng_below(&b->random, TYPES));
+  return equals(b, type_field, VALUE_OF_TEXT(name));
+}
+
+static void page_of_type(bench *b, store_query *q) {
+  random_place(b, q);
+  q->where = any_type(b);
+}
+
+static void count_failed_of_type(bench *b, store_query *q) {
+  store_pred *both = arena_new(&b->arena, store_pred);
+  *both = (store_pred){.op = OP_AND, .n_args = 2};
+  both->args = arena_array(&b->arena, store_pred *, 2);
+  both->args[0] = any_type(b);
+  both->args[1] = equals(b, status_field, VALUE_OF_INT(3));
+  q->where = both;
 }
 
 static void any_keyword(bench *b, store_query *q) {
@@ -156,26 +177,28 @@ static void run_all(bench *b) {
   store_query page = {.kind = QUERY_PAGE, .deadline_ms = 1000};
   store_query count = {.kind = QUERY_COUNT, .deadline_ms = 1000};
   store_query group = {.kind = QUERY_GROUP, .group = status_field, .deadline_ms = 1000};
-  store_query types = {.kind = QUERY_GROUP, .group = {.column = COLUMN_TYPE}, .deadline_ms = 1000};
+  store_query types = {.kind = QUERY_GROUP, .group = type_field, .deadline_ms = 1000};
   store_query sorted = page;
   sorted.ordered = true;
   sorted.order = (store_field){.column = COLUMN_ATTRIBUTE, .attribute = NUMBER};
   store_query failed = count, of_type = count;
   failed.where = equals(b, status_field, VALUE_OF_INT(3));
-  of_type.where = equals(b, (store_field){.column = COLUMN_TYPE}, VALUE_OF_TEXT(SPAN("Type7")));
+  of_type.where = equals(b, type_field, VALUE_OF_TEXT(SPAN("Type7")));
   store_query rare = page;
-  rare.where = equals(b, (store_field){.column = COLUMN_TYPE}, VALUE_OF_TEXT(SPAN("No such type")));
+  rare.where = equals(b, type_field, VALUE_OF_TEXT(SPAN("No such type")));
   puts("query                                          p50, ms  p99, ms  max, ms     found");
   measure(b, "page, all", page, b->pages, random_place);
   measure(b, "page by status", page, b->pages, any_status);
+  measure(b, "page by type", page, b->pages, page_of_type);
+  measure(b, "page of a type that is not there", rare, b->pages, NULL);
   measure(b, "page by custom keyword", page, b->pages, any_keyword);
   measure(b, "count, all", count, b->pages, NULL);
   measure(b, "count by status", failed, b->pages, NULL);
   measure(b, "group by status", group, b->pages, NULL);
   measure(b, "count by custom keyword", count, b->pages, count_keyword);
-  measure(b, "count by type (no index)", of_type, 5, NULL);
+  measure(b, "count by type", of_type, b->pages, NULL);
+  measure(b, "count by type and status", count, b->pages, count_failed_of_type);
   measure(b, "group by type (no index)", types, 5, NULL);
-  measure(b, "page of a type that is not there (no index)", rare, 5, NULL);
   measure(b, "page ordered by custom integer (no index)", sorted, 5, NULL);
 }
 

@@ -1,9 +1,11 @@
 /* store_bench - CPU time of the store alone, per one-activity workflow.
  *
  *   store_bench [--dir DIR] [--workflows N] [--history BYTES] [--batch N] [--listed 0]
+ *               [--types N]
  *
  * Such a workflow is 12 rows in 4 steps: its start, its first workflow task, its activity, its
  * last workflow task. Two of them are for lists, at its start and end; --listed 0 leaves them out.
+ * Workflows are of N types in turn, otherwise of one.
  * As in real life no two steps of one workflow share a batch: a batch of 16 takes one step from
  * each of 16 workflows. CPU is of the whole process, the kernel's part included, checkpoints and
  * the final one too. Syncs go to the disk that holds DIR.
@@ -18,7 +20,7 @@
 #include "store/sqlite.h"
 #include "store/test_env.h"
 
-enum { STEPS = 4, MAX_ROWS = 4, MAX_BATCH = 1024 };
+enum { STEPS = 4, MAX_ROWS = 4, MAX_BATCH = 1024, MAX_TYPES = 100 };
 
 typedef struct bench {
   test_env env;
@@ -26,6 +28,8 @@ typedef struct bench {
   rng random;
   int64_t seq;
   bool listed;
+  span types[MAX_TYPES];
+  size_t n_types;
   bytes *info, *state, *item, *history[16];
 } bench;
 
@@ -48,11 +52,11 @@ static bytes *random_bytes(rng *r, size_t n) {
   return b;
 }
 
-static void fill_visible(int64_t run, bool closed, span workflow_id, store_visible *v,
-                         store_row *row) {
+static void fill_visible(const bench *b, int64_t run, bool closed, span workflow_id,
+                         store_visible *v, store_row *row) {
   *v = (store_visible){.was_status = closed ? 1 : 0,
                        .run_id = SPAN("01a1ff3d-71bb-74a7-a34b-49463dd916a5"),
-                       .type = SPAN("MoneyTransfer"),
+                       .type = b->types[(size_t)run % b->n_types],
                        .queue = SPAN("transfers"),
                        .started_ns = run * NS_PER_MS,
                        .execution_ns = run * NS_PER_MS,
@@ -90,7 +94,7 @@ static size_t fill_step(bench *b, int64_t run, int step, span workflow_id, store
                           .id = first_event[step],
                           .blob = b->history[rng_below(&b->random, ARRAY_LEN(b->history))]};
   bool ends = step == STEPS - 1;
-  if (b->listed && (step == 0 || ends)) fill_visible(run, ends, workflow_id, v, &rows[n++]);
+  if (b->listed && (step == 0 || ends)) fill_visible(b, run, ends, workflow_id, v, &rows[n++]);
   if (step == 0) {
     rows[n++] =
         (store_row){.kind = ROW_CURRENT_PUT, .run = run, .ns = 1, .workflow_id = workflow_id};
@@ -181,16 +185,17 @@ static void run_batches(bench *b, const char *path, size_t batch, size_t workflo
 
 int main(int argc, char **argv) {
   const char *dir = ".";
-  size_t workflows = 64000, history_bytes = 300, only = 0;
+  size_t workflows = 64000, history_bytes = 300, only = 0, types = 1;
   bool listed = true;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (strcmp(argv[i], "--dir") == 0) dir = argv[i + 1];
     if (strcmp(argv[i], "--workflows") == 0) workflows = (size_t)strtoull(argv[i + 1], NULL, 10);
     if (strcmp(argv[i], "--batch") == 0) only = (size_t)strtoull(argv[i + 1], NULL, 10);
     if (strcmp(argv[i], "--listed") == 0) listed = strcmp(argv[i + 1], "0") != 0;
+    if (strcmp(argv[i], "--types") == 0) types = (size_t)strtoull(argv[i + 1], NULL, 10);
     if (strcmp(argv[i], "--history") == 0) history_bytes = (size_t)strtoull(argv[i + 1], NULL, 10);
   }
-  bench b = {.listed = listed};
+  bench b = {.listed = listed, .n_types = MIN(MAX(types, (size_t)1), (size_t)MAX_TYPES)};
   test_env_init(&b.env, 1);
   rng_seed(&b.random, 2);
   b.info = random_bytes(&b.random, 150);
@@ -202,6 +207,7 @@ int main(int argc, char **argv) {
     b.history[i] = random_bytes(&b.random, n);
   }
   arena a = ARENA_INIT;
+  for (size_t i = 0; i < b.n_types; i++) b.types[i] = arena_spanf(&a, "MoneyTransfer%02zu", i);
   const char *path = arena_printf(&a, "%s/store_bench.db", dir);
   printf("SQLite %s, %s\n", store_sqlite_version(), path);
   puts(

@@ -319,11 +319,12 @@ static void failed(sqlite_querier *self, store_query *q, int rc) {
     q->error = SQLITE_ERROR_AT(&q->arena, self->db, rc, self->path);
     return;
   }
-  q->error = ERR(&q->arena, DEADLINE_EXCEEDED,
-                 "the query would have to look at too many workflows one by one and was ended after"
-                 " %lld ms; add a condition on ExecutionStatus, CloseTime, WorkflowId, RunId or a"
-                 " search attribute of your own, joined with AND: these have an index",
-                 (long long)q->deadline_ms);
+  q->error =
+      ERR(&q->arena, DEADLINE_EXCEEDED,
+          "the query would have to look at too many workflows one by one and was ended after"
+          " %lld ms; add a condition on ExecutionStatus, WorkflowType, CloseTime, WorkflowId,"
+          " RunId or a search attribute of your own, joined with AND: these have an index",
+          (long long)q->deadline_ms);
 }
 
 void sqlite_querier_run(sqlite_querier *self, store_query *q) {

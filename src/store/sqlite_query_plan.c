@@ -1,5 +1,5 @@
-/* How SQLite comes to the records of a query: by an attribute's index, by status in the order of
- * lists, or through all records of the namespace. */
+/* How SQLite comes to the records of a query: by an attribute's index, by type and status or by
+ * status alone in the order of lists, or through all records of the namespace. */
 #include "store/sqlite_query_sql.h"
 
 enum { MOST_SOURCES = 32 };
@@ -77,10 +77,27 @@ static bool needs_record(const store_pred *p) {
 }
 
 /* Records that are in two sources would be counted twice. */
-static bool can_drive(const store_query *q, const store_pred *p) {
+static bool attribute_drives(const store_pred *p) {
   if (p->op != OP_IN || p->field.column != COLUMN_ATTRIBUTE || !p->n_values) return false;
   if (p->n_values > MOST_SOURCES / 2) return false;
   return p->n_values == 1 || !p->field.many;
+}
+
+/* The index of types has records without a division only, and is read once for each status. */
+static bool type_drives(const store_query *q, const store_pred *p, uint32_t statuses) {
+  if (p->op != OP_IN || p->field.column != COLUMN_TYPE || q->divided) return false;
+  return p->n_values * (size_t)__builtin_popcount(statuses) <= MOST_SOURCES;
+}
+
+/* An attribute has more values than there are types, so its index comes first. */
+static const store_pred *driver_of(const store_query *q, const conjuncts *all, uint32_t statuses) {
+  for (size_t i = 0; i < all->n; i++) {
+    if (attribute_drives(all->v[i])) return all->v[i];
+  }
+  for (size_t i = 0; i < all->n; i++) {
+    if (type_drives(q, all->v[i], statuses)) return all->v[i];
+  }
+  return NULL;
 }
 
 /* Runs that are named are few. */
@@ -97,23 +114,42 @@ static bool repeats(const store_pred *d, size_t at) {
   return false;
 }
 
+/* `s` for each status, and each kind of record that the query wants. */
+static void add_per_status(sql_plan *p, uint32_t statuses, sql_source s) {
+  int most = p->query->divided ? 2 : 1;
+  for (s.status = 1; s.status <= STORE_STATUS_MAX; s.status++) {
+    for (int d = 0; d < most && (statuses & 1u << s.status); d++) {
+      s.divided = d;
+      add_source(p, s);
+    }
+  }
+}
+
+static void add_driven(sql_plan *p, uint32_t statuses) {
+  bool by_type = p->driver->field.column == COLUMN_TYPE;
+  int most = p->query->divided ? 2 : 1;
+  for (size_t i = 0; i < p->driver->n_values; i++) {
+    sql_source s = {.kind = by_type ? SOURCE_TYPE : SOURCE_ATTRIBUTE,
+                    .value = p->driver->values[i]};
+    if (repeats(p->driver, i)) continue;
+    if (by_type) {
+      add_per_status(p, statuses, s);
+      continue;
+    }
+    for (int d = 0; d < most; d++) {
+      s.divided = d;
+      add_source(p, s);
+    }
+  }
+}
+
 static void add_sources(sql_plan *p, uint32_t statuses, bool ordered) {
   const store_query *q = p->query;
-  int most = q->divided ? 2 : 1;
   p->n_sources = 0;
   if (p->driver) {
-    for (size_t i = 0; i < p->driver->n_values; i++) {
-      for (int d = 0; d < most && !repeats(p->driver, i); d++) {
-        add_source(
-            p, (sql_source){.kind = SOURCE_ATTRIBUTE, .divided = d, .value = p->driver->values[i]});
-      }
-    }
+    add_driven(p, statuses);
   } else if (ordered || !p->needs_record) {
-    for (int32_t status = 1; status <= STORE_STATUS_MAX; status++) {
-      for (int d = 0; d < most && (statuses & 1u << status); d++) {
-        add_source(p, (sql_source){.kind = SOURCE_STATUS, .status = status, .divided = d});
-      }
-    }
+    add_per_status(p, statuses, (sql_source){.kind = SOURCE_STATUS});
   } else {
     add_source(p, (sql_source){.kind = SOURCE_ALL, .divided = q->divided});
   }
@@ -121,14 +157,13 @@ static void add_sources(sql_plan *p, uint32_t statuses, bool ordered) {
 
 void sql_make_plan(sql_plan *p, const store_query *q, uint32_t present, arena *a) {
   conjuncts all = conjuncts_of(q->where, a);
+  uint32_t statuses = sql_statuses(q->where) & present;
   bool named = false;
   *p = (sql_plan){.query = q};
   p->rest = arena_zalloc_many(a, sizeof(store_pred *), all.n + 1);
   p->sources = arena_array(a, sql_source, MOST_SOURCES);
   for (size_t i = 0; i < all.n; i++) named = named || names_runs(all.v[i]);
-  for (size_t i = 0; i < all.n && !named && !p->driver; i++) {
-    if (can_drive(q, all.v[i])) p->driver = all.v[i];
-  }
+  if (!named) p->driver = driver_of(q, &all, statuses);
   for (size_t i = 0; i < all.n; i++) {
     if (all.v[i] == p->driver) continue;
     p->rest[p->n_rest++] = all.v[i];
@@ -139,7 +174,7 @@ void sql_make_plan(sql_plan *p, const store_query *q, uint32_t present, arena *a
   if (q->kind == QUERY_GROUP && field_needs_record(&q->group)) p->needs_record = true;
   if (q->kind == QUERY_PAGE && q->ordered && field_needs_record(&q->order)) p->needs_record = true;
   bool in_order = q->kind == QUERY_PAGE && !q->ordered && !named;
-  add_sources(p, sql_statuses(q->where) & present, in_order);
+  add_sources(p, statuses, in_order);
 }
 
 /* --- sources as SQL --- */
@@ -152,6 +187,17 @@ static void add_status(sql *s, const sql_plan *p, const sql_source *src) {
   sql_add(s, " AND v.status = ");
   sql_bind(s, VALUE_OF_INT(src->status));
   sql_add(s, src->divided ? " AND v.division IS NOT NULL" : " AND v.division IS NULL");
+}
+
+static void add_type(sql *s, const sql_plan *p, const sql_source *src) {
+  s->position = "v";
+  sql_add(s, " FROM visible v INDEXED BY visible_type WHERE v.ns = ");
+  sql_bind(s, VALUE_OF_INT(p->query->ns));
+  sql_add(s, " AND v.type = ");
+  sql_bind(s, src->value);
+  sql_add(s, " AND v.status = ");
+  sql_bind(s, VALUE_OF_INT(src->status));
+  sql_add(s, " AND v.division IS NULL");
 }
 
 static void add_attribute(sql *s, const sql_plan *p, const sql_source *src) {
@@ -211,6 +257,9 @@ void sql_add_source(sql *s, const sql_plan *p, const sql_source *src) {
   switch (src->kind) {
     case SOURCE_STATUS:
       add_status(s, p, src);
+      break;
+    case SOURCE_TYPE:
+      add_type(s, p, src);
       break;
     case SOURCE_ATTRIBUTE:
       add_attribute(s, p, src);

@@ -28,17 +28,17 @@ int sql_add_functions(sqlite3 *db);
 
 /* One ordered way to records; the answer is merged from all of a plan's. */
 typedef struct sql_source {
-  enum { SOURCE_STATUS, SOURCE_ATTRIBUTE, SOURCE_ALL } kind;
-  int32_t status;    /* SOURCE_STATUS */
+  enum { SOURCE_STATUS, SOURCE_TYPE, SOURCE_ATTRIBUTE, SOURCE_ALL } kind;
+  int32_t status;    /* SOURCE_STATUS, SOURCE_TYPE */
   bool divided;      /* records with a division; SOURCE_ALL: both when the query wants both */
-  store_value value; /* SOURCE_ATTRIBUTE */
+  store_value value; /* SOURCE_TYPE, SOURCE_ATTRIBUTE */
 } sql_source;
 
 typedef struct sql_plan {
   const store_query *query;
   const store_pred **rest; /* conjuncts that the sources do not imply */
   size_t n_rest;
-  const store_pred *driver; /* the conjunct that an attribute's index answers */
+  const store_pred *driver; /* the conjunct that the index of an attribute or the type answers */
   bool needs_record;        /* `rest` or the result looks beyond status, ended and started */
   sql_source *sources;
   size_t n_sources;

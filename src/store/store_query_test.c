@@ -185,6 +185,21 @@ static store_pred *random_pred(pair *p, int64_t ns, int depth) {
   return d;
 }
 
+/* Of one type or a few, as most lists are, and of `also`. */
+static store_pred *of_types(pair *p, store_pred *also) {
+  store_pred *types = arena_new(&p->arena, store_pred);
+  *types = (store_pred){.op = OP_IN, .field = {.column = COLUMN_TYPE}, .n_values = 1 + below(p, 3)};
+  types->values = arena_array(&p->arena, store_value, types->n_values);
+  for (size_t i = 0; i < types->n_values; i++) types->values[i] = value_for(p, types->field);
+  if (!also) return types;
+  store_pred *both = arena_new(&p->arena, store_pred);
+  *both = (store_pred){.op = OP_AND, .n_args = 2};
+  both->args = arena_array(&p->arena, store_pred *, 2);
+  both->args[0] = also;
+  both->args[1] = types;
+  return both;
+}
+
 static store_query random_query(pair *p) {
   int64_t ns = 1 + (int64_t)below(p, 2);
   store_query q = {.kind = (store_query_kind)below(p, 3),
@@ -192,6 +207,7 @@ static store_query random_query(pair *p) {
                    .where = one_in(p, 8) ? NULL : random_pred(p, ns, 3),
                    .divided = one_in(p, 3),
                    .limit = 1 + below(p, 30)};
+  if (one_in(p, 4)) q.where = of_types(p, one_in(p, 4) ? NULL : random_pred(p, ns, 2));
   do {
     q.order = random_field(p, ns);
   } while (q.order.many);
