@@ -89,9 +89,9 @@ static void on_shard_drained(void *arg) {
 }
 
 static void drain(server *s) {
-  LOG(INFO, "the server ends: clients are told, open polls end; a second signal ends at once");
   s->stage = DRAINING;
-  rpc_server_drain(s->rpc, drain_ms, on_rpc_drained, s);
+  s->rpc_drained = !s->rpc;
+  if (s->rpc) rpc_server_drain(s->rpc, drain_ms, on_rpc_drained, s);
   shard_drain(s->shard, on_shard_drained, s);
 }
 
@@ -125,6 +125,7 @@ static void on_signal(uv_signal_t *handle, int number) {
   if (number == SIGHUP) {
     reload(s);
   } else if (s->stage == SERVING) {
+    LOG(INFO, "the server ends: clients are told, open polls end; a second signal ends at once");
     drain(s);
   } else {
     _exit(s->stage == STARTING ? 0 : 1); /* what was acknowledged is on disk */
@@ -213,8 +214,10 @@ static void serve(server *s) {
   const server_options *o = s->options;
   err *e = listen_rpc(s);
   if (!e) e = listen_http(s);
-  if (e) {
-    start_failed(s, e);
+  if (e) { /* the shard has begun to work */
+    say(e);
+    s->exit_status = 1;
+    drain(s);
     return;
   }
   s->stage = SERVING;
