@@ -36,6 +36,7 @@ static const message_rule rules[] = {{"Acceptance", take_acceptance},
 /* "x/temporal.api.update.v1.Response": what is behind the last slash. */
 static span type_of(const pb_Message *m) {
   span url = m->body->type_url;
+  if (!url.n) return url;
   size_t at = url.n;
   while (at > 0 && url.p[at - 1] != '/') at--;
   return span_of(url.p + at, url.n - at);

@@ -1,6 +1,7 @@
 #include "shard/reclaim.h"
 
 #include "base/log.h"
+#include "engine/schedule.h"
 
 enum { PAGE_RUNS = 100 };
 
@@ -10,7 +11,7 @@ struct reclaim {
   gate gate;
   int64_t ns, next_ns;
   size_t waiting; /* runs of the page that are being found */
-  bool busy;
+  bool busy, schedules_gone;
 };
 
 typedef struct reclaim_use {
@@ -93,7 +94,8 @@ static void page_found(env_task *task) {
     end_turn(r);
     return;
   }
-  if (!r->query.n_found) namespace_forget(s, r->ns);
+  if (!r->query.n_found && r->schedules_gone) namespace_forget(s, r->ns);
+  r->schedules_gone |= !r->query.n_found;
   delete_page(r);
   store_query_release(&r->query);
 }
@@ -102,7 +104,9 @@ void reclaim_wake(shard *s, int64_t now) {
   reclaim *r = s->reclaim;
   if (r->busy) return;
   int64_t due = 0;
-  r->ns = namespace_deleted_next(s, now, &due);
+  int64_t ns = namespace_deleted_next(s, now, &due);
+  r->schedules_gone &= ns == r->ns;
+  r->ns = ns;
   if (!r->ns) {
     if (due) want_wake(s, due);
     return;
@@ -115,7 +119,7 @@ void reclaim_wake(shard *s, int64_t now) {
   s->loads_under_way++;
   r->query = (store_query){.task = {.run = page_found},
                            .kind = QUERY_PAGE,
-                           .ns = r->ns,
+                           .ns = r->schedules_gone ? r->ns : schedule_ns(r->ns),
                            .divided = true,
                            .limit = PAGE_RUNS};
   s->store->query(s->store, &r->query);

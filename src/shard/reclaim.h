@@ -1,5 +1,5 @@
-/* reclaim.h - what is left of namespaces that were deleted: their runs go, page by page, then their
- * queues, then their record.
+/* reclaim.h - what is left of namespaces that were deleted: their schedules go, so that nothing new
+ * begins, then their runs, page by page, then their queues, then their record.
  *
  * That a namespace is being deleted is in its record, and what is left of it is found by the index
  * that lists use: a restart goes on where it was. Nobody is told of the end of a run here: whoever

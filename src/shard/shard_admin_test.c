@@ -469,8 +469,32 @@ static void register_default(world *w) {
   expect_code(w, a, ERR_OK);
 }
 
+static void create_schedule(world *w, const char *id) {
+  pb_NewWorkflowExecutionInfo what = {.workflow_id = SPAN("started")};
+  pb_ScheduleAction action = {.which_action = PB_ScheduleAction_start_workflow_FIELD,
+                              .start_workflow = &what};
+  pb_ScheduleSpec spec = {0};
+  pb_Schedule schedule = {.spec = &spec, .action = &action};
+  pb_CreateScheduleRequest r = {
+      .namespace = SPAN("default"), .schedule_id = span_cstr(id), .schedule = &schedule};
+  pb_StartWorkflowExecutionRequest start = {.namespace = SPAN("default"),
+                                            .workflow_id = what.workflow_id};
+  ask *a = ask_new(w, &pb_CreateScheduleResponse_desc);
+  shard_create_schedule(w->shard, &a->call->op, &r, &start);
+  expect_code(w, a, ERR_OK);
+}
+
+static ask *describe_schedule(world *w, const char *id) {
+  pb_DescribeScheduleRequest r = {.namespace = SPAN("default"), .schedule_id = span_cstr(id)};
+  ask *a = ask_new(w, &pb_DescribeScheduleResponse_desc);
+  shard_describe_schedule(w->shard, &a->call->op, &r);
+  return a;
+}
+
 static void test_a_deleted_namespace_takes_everything_with_it(void **state) {
   world *w = *state;
+  create_schedule(w, "every-day");
+  expect_code(w, describe_schedule(w, "every-day"), ERR_OK);
   for (int i = 0; i < 250; i++) {
     char id[16];
     (void)snprintf(id, sizeof id, "wf-%d", i);
@@ -481,6 +505,7 @@ static void test_a_deleted_namespace_takes_everything_with_it(void **state) {
   world_run(w);
   assert_null(record(w, "default-deleted"));
   expect_code(w, describe(w, "wf-0", SPAN_NONE), ERR_NOT_FOUND);
+  expect_code(w, describe_schedule(w, "every-day"), ERR_NOT_FOUND);
   register_default(w);
   world_restart(w);
   assert_null(record(w, "default-deleted"));
