@@ -199,7 +199,8 @@ static err *listen_rpc(server *s) {
   api_config config = {.limits = o->shard.limits,
                        .shed_bytes = o->shard.shed_bytes,
                        .polls_end_on_shutdown = o->polls_end_on_shutdown,
-                       .server_version = protocol_version};
+                       .server_version = protocol_version,
+                       .address = arena_printf(&s->arena, "%s:%d", o->listen.ip, o->listen.port)};
   rpc_limits limits = rpc_default_limits;
   const rpc_service *services;
   size_t n;

@@ -18,6 +18,7 @@ typedef struct api_config {
   size_t shed_bytes;          /* of memory in use, above which new work is refused; 0: no limit */
   bool polls_end_on_shutdown; /* told to workers: wait for your polls after ShutdownWorker */
   const char *server_version; /* of the protocol's server that clients may take us for */
+  const char *address;        /* where clients find this server: "127.0.0.1:7233" */
 } api_config;
 
 /* Borrows the shard and the env. */
@@ -78,6 +79,7 @@ MUST_USE err *api_check_namespace_state(ask *k, const shard_namespace_info *info
 /* system.c */
 err *api_get_system_info(ask *k);
 err *api_get_cluster_info(ask *k);
+err *api_list_clusters(ask *k);
 err *api_health_check(ask *k);
 /* namespace.c */
 err *api_register_namespace(ask *k);

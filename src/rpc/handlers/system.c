@@ -17,9 +17,15 @@ err *api_get_system_info(ask *k) {
   return ask_reply(k, &r);
 }
 
-err *api_get_cluster_info(ask *k) {
-  /* The first namespace's id is as old and as unique as the database. */
+static const char cluster_name[] = "active";
+
+/* The first namespace's id is as old and as unique as the database. */
+static span cluster_id(const ask *k) {
   const shard_namespace_info *first = shard_namespace(ask_shard(k), SPAN("default"));
+  return first ? first->record->id : SPAN_NONE;
+}
+
+err *api_get_cluster_info(ask *k) {
   pb_list_GetClusterInfoResponse_SupportedClientsEntry clients = {
       arena_array(k->arena, pb_GetClusterInfoResponse_SupportedClientsEntry *, check_client_count),
       check_client_count};
@@ -31,14 +37,27 @@ err *api_get_cluster_info(ask *k) {
   pb_GetClusterInfoResponse r = {
       .supported_clients = clients,
       .server_version = span_cstr(ask_config(k)->server_version),
-      .cluster_id = first ? first->record->id : SPAN_NONE,
-      .cluster_name = SPAN("active"),
+      .cluster_id = cluster_id(k),
+      .cluster_name = span_cstr(cluster_name),
       .history_shard_count = 1,
       .persistence_store = SPAN("sqlite"),
       .visibility_store = SPAN("sqlite"),
       .initial_failover_version = 1,
       .failover_version_increment = 10,
   };
+  return ask_reply(k, &r);
+}
+
+/* This server alone. */
+err *api_list_clusters(ask *k) {
+  pb_ClusterMetadata *one = pb_new(k->arena, ClusterMetadata);
+  one->cluster_name = span_cstr(cluster_name);
+  one->cluster_id = cluster_id(k);
+  one->address = span_cstr(ask_config(k)->address);
+  one->initial_failover_version = 1;
+  one->history_shard_count = 1;
+  one->is_connection_enabled = true;
+  pb_ListClustersResponse r = {.clusters = {&one, 1}};
   return ask_reply(k, &r);
 }
 

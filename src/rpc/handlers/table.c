@@ -153,7 +153,7 @@ const api_row api_operator_rows[] = {
     {"DeleteNamespace", RPC_NAMESPACE_ADMIN, api_delete_namespace, API_NAMES_NAMESPACE},
     {"AddOrUpdateRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},
     {"RemoveRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},
-    {"ListClusters", RPC_CLUSTER_READ, NULL, 0},
+    {"ListClusters", RPC_CLUSTER_READ, api_list_clusters, 0},
     {"CreateNexusEndpoint", RPC_CLUSTER_ADMIN, NULL, 0},
     {"GetNexusEndpoint", RPC_CLUSTER_READ, NULL, 0},
     {"UpdateNexusEndpoint", RPC_CLUSTER_ADMIN, NULL, 0},

@@ -158,6 +158,8 @@ def test_an_unknown_workflow_is_said_to_be_so(temporal, name):
 
 def test_cluster_health(temporal):
     assert "SERVING" in temporal("operator", "cluster", "health")
+    [cluster] = json.loads(temporal("operator", "cluster", "list", "--output", "json"))
+    assert cluster["clusterName"] == "active" and cluster["isConnectionEnabled"]
 
 
 def test_schedule(temporal, name):
