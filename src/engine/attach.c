@@ -20,7 +20,7 @@ static void set_attached(engine_run *run, size_t at, span request_id, int64_t ev
   pb_store_AttachedRequest **v = arena_array(a, pb_store_AttachedRequest *, n);
   for (size_t i = 0; i < s->attached.n; i++) v[i] = s->attached.v[i];
   v[at] = pb_new(a, store_AttachedRequest);
-  v[at]->request_id = arena_dup(a, request_id); /* it may lie in a buffered event, soon freed */
+  v[at]->request_id = request_id;
   v[at]->event_id = event_id;
   s->attached.v = v;
   s->attached.n = n;

@@ -369,9 +369,9 @@ void run_recall_state(engine_run *run) {
   run->state = *(pb_store_RunState *)msg;
 }
 
-static void run_row_write(engine_run *run) {
+static void run_row_write(engine_run *run, bytes *state) {
   bool visible = visible_changed(run), first = !run->inserted;
-  state_keep(run, encode(run, &pb_store_RunState_desc, &run->state));
+  state_keep(run, state);
   store_row *row = step_row(run->tx.st);
   *row = (store_row){.kind = run->inserted ? ROW_RUN_UPDATE : ROW_RUN_INSERT,
                      .run = run->run,
@@ -437,12 +437,15 @@ void tx_finish(engine_run *run) {
   if (run->unwritten && run_row_changed(run)) wft_settle(run);
   if (t->events.n) run->state.last_event_time = t->now_ns;
   tx_write_events(run);
-  items_write(run);
-  messages_sort(run);
+  /* The state may name what lies in items: it is encoded before any of them is forgotten. */
+  bytes *state = NULL;
   if (run_row_changed(run)) {
     run->state.state_transitions++;
-    run_row_write(run);
+    state = encode(run, &pb_store_RunState_desc, &run->state);
   }
+  items_write(run);
+  messages_sort(run);
+  if (state) run_row_write(run, state);
   tasks_keep_ready(run);
   updates_settle(run, true);
   t->active = false;

@@ -309,13 +309,6 @@ DIFFERENCES = [
         "the original fails in its database, which clients take for an outage",
     ),
     *[
-        Difference("server_system_info", ("system info", "capabilities", name), Absent, NOT_BUILT)
-        for name in (
-            "nexus",
-            "server_scaled_deployments",
-        )
-    ],
-    *[
         Difference("server_namespace", (label, "namespace_info", *path), value, NOT_BUILT)
         for label in ("by name", "by id")
         for path, value in (

@@ -23,7 +23,7 @@ from driver.allow import RULES, rule_for  # noqa: E402
 from driver.compare import record_differences  # noqa: E402
 from driver.normalise import Normaliser  # noqa: E402
 
-MARK = re.compile(r"<([^<>]+)>")
+MARK = re.compile(r"<(?!nil>)([^<>]+)>")  # the original writes <nil>
 KINDS_THAT_IGNORE_VALUES = ("time", "token", "number", "opaque", "advice")
 
 
@@ -180,7 +180,8 @@ class Recordings(unittest.TestCase):
             found = list(record_differences(steps, normaliser.record(raw)))
             self.assertEqual(found, [], name)
             used |= normaliser.used
-        unused = [r.path for r in RULES if r not in used and r.kind != "advice"]
+        of_recordings = [r for r in RULES if r.kind != "advice" and r.scenarios != "differential"]
+        unused = [r.path for r in of_recordings if r not in used]
         self.assertEqual(unused, [], "rules no recording needs")
 
     def test_every_other_field_is_seen(self):

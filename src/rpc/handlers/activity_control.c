@@ -145,7 +145,7 @@ err *api_activity_execution_pause(ask *k) {
   p->id = q->activity_id;
   p->identity = q->identity;
   p->reason = q->reason;
-  p->request_id = q->request_id;
+  p->request_id = q->request_id.n ? q->request_id : check_new_id(&k->check); /* not so above */
   shard_activity_pause(ask_shard(k), ask_op_mapped(k, paused, NULL), p);
   return NULL;
 }

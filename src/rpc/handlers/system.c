@@ -11,7 +11,9 @@ err *api_get_system_info(ask *k) {
                                                .count_group_by_execution_status = true,
                                                .eager_workflow_start = true,
                                                .sdk_metadata = true,
-                                               .build_id_based_versioning = true};
+                                               .build_id_based_versioning = true,
+                                               .nexus = true,
+                                               .server_scaled_deployments = true};
   pb_GetSystemInfoResponse r = {.server_version = span_cstr(ask_config(k)->server_version),
                                 .capabilities = &can};
   return ask_reply(k, &r);

@@ -1,5 +1,7 @@
 """Signals and cancel requests that a workflow sends to another one."""
 
+import time
+
 from driver.registry import scenario
 from driver.values import (
     cancel_external,
@@ -348,6 +350,7 @@ def cancel_external_during_tasks(t):
     busy = t.task("task of the other", queue=other_queue(t))
     t.start()
     task = t.next_in_hand(cancel_external(other(t)))
+    time.sleep(0.2)  # the answer waits in the buffer, which nobody can see
     t.signal()
     t.complete(task, label="in flight completed")
     t.complete(busy, label="the other completed")
