@@ -110,7 +110,7 @@ SUITES = [
     Suite("example", "the money transfer of ./dev run", 60, 60,
           ["examples/python/money_transfer/demo_test.py", "src/server/meson.build"],
           [SERVER, [PYTHON, "examples/python/money_transfer/demo_test.py"]]),
-    Suite("conformance", "event histories of the original server", 90, 300,
+    Suite("conformance", "event histories of the original server", 120, 300,
           ["tests/conformance/run.py", "src/server/meson.build"],
           [SERVER, [PYTHON, "tests/conformance/run.py"]],
           [SERVER, [PYTHON, "tests/conformance/run.py", "--full"]]),
@@ -123,7 +123,7 @@ SUITES = [
            [PYTHON, "tests/kill9/run.py", "--cycles", "30"]],
           [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
            [PYTHON, "tests/kill9/run.py", "--cycles", "200"]]),
-    Suite("fuzz", "fuzz targets, short", 120, 400, ["fuzz/run.py"],
+    Suite("fuzz", "fuzz targets, short", 90, 400, ["fuzz/run.py"],
           [["./dev", "fuzz", "--seconds", "10"]], [["./dev", "fuzz", "--seconds", "60"]]),
 ]
 

@@ -21,22 +21,28 @@ def build(command, folder):
     return done.returncode == 0
 
 
+def relay(command, folder):
+    """(passed, failed) of a program, as it says. Prints every other line as it comes."""
+    child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, errors="replace")
+    counts = (0, 1)  # no closing line: the run itself failed
+    for line in child.stdout:
+        closing = CLOSING.match(line)
+        if closing:
+            counts = tuple(map(int, closing.groups()))
+        else:
+            print(line, end="", flush=True)
+    passed, failed = counts
+    if child.wait() and not failed:
+        failed = 1
+        print(f"not ok exit code {child.returncode}")
+    return passed, failed
+
+
 def run(command, folder):
     """The exit code: 0 when all passed. Prints every line as it comes, the count last."""
     with Server() as server:
-        child = subprocess.Popen([*command, server.address], cwd=folder, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, text=True, errors="replace")
-        counts = (0, 1)  # no closing line: the run itself failed
-        for line in child.stdout:
-            closing = CLOSING.match(line)
-            if closing:
-                counts = tuple(map(int, closing.groups()))
-            else:
-                print(line, end="", flush=True)
-        passed, failed = counts
-        if child.wait() and not failed:
-            failed = 1
-            print(f"not ok exit code {child.returncode}")
+        passed, failed = relay([*command, server.address], folder)
         if failed:
             print(server.log())
     print(f"{passed} passed, {failed} failed")
