@@ -39,6 +39,8 @@ class Run:
     async def verify(self):
         """Checks every workflow that changed since the last time. Returns how many it read."""
         pending = [w for w in self.book.workflows.values() if w.dirty and w.run]
+        # Checking must not take longer than it takes the clients to make as much again.
+        listed = set(self.random.sample(pending, min(len(pending), 100)))
         gate = asyncio.Semaphore(8)
 
         async def one(workflow):
@@ -48,8 +50,10 @@ class Run:
                 observed, workflow.observed = workflow.observed, []
                 events = await ledger.read_history(self.load.stub, workflow)
                 lost, gaps = ledger.judge(workflow, entries, observed, events)
-                self.lost += lost + await ledger.judge_lists(self.load.stub, workflow, events)
+                self.lost += lost
                 self.gaps += gaps
+                if workflow in listed:
+                    self.lost += await ledger.judge_lists(self.load.stub, workflow, events)
 
         await asyncio.gather(*(one(w) for w in pending))
         for id, note in list(self.book.schedules.items()):
