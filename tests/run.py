@@ -117,13 +117,13 @@ SUITES = [
     Suite("differential", "random sequences, compared with what the original answered", 60, 60,
           ["tests/differential/run.py", "src/server/meson.build"],
           [SERVER, [PYTHON, "tests/differential/run.py"]]),
-    Suite("kill9", "kill -9 under load, every acknowledgement kept", 180, 1000,
+    Suite("kill9", "kill -9 under load, every acknowledgement kept", 150, 1000,
           ["tests/kill9/run.py", "src/server/meson.build"],
           [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
            [PYTHON, "tests/kill9/run.py", "--cycles", "30"]],
           [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
            [PYTHON, "tests/kill9/run.py", "--cycles", "200"]]),
-    Suite("fuzz", "fuzz targets, short", 90, 400, ["fuzz/run.py"],
+    Suite("fuzz", "fuzz targets, short", 120, 400, ["fuzz/run.py"],
           [["./dev", "fuzz", "--seconds", "10"]], [["./dev", "fuzz", "--seconds", "60"]]),
 ]
 
