@@ -1,11 +1,6 @@
 #include "schedule/calendar.h"
 
-#include "base/test.h"
-#include "schedule/zone_files.h"
-
-static arena a;
-static zone_files files;
-static zones all;
+#include "schedule/test_zones.h"
 
 static int64_t utc(int year, int month, int day, int hour, int minute) {
   return civil_days(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60;
@@ -76,18 +71,6 @@ TEST(a_search_ends) {
   calendar none = {.any_year = true};
   steps = 100000;
   assert_int_equal(calendar_next(&none, &zone_utc, 0, CALENDAR_LAST_YEAR, &steps), CALENDAR_NEVER);
-}
-
-static int setup(void **state UNUSED) {
-  zone_files_init(&files);
-  zones_init(&all, &files.source);
-  return 0;
-}
-
-static int teardown(void **state UNUSED) {
-  zones_release(&all);
-  arena_release(&a);
-  return 0;
 }
 
 int main(void) {

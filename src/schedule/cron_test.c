@@ -1,11 +1,6 @@
 #include "schedule/cron.h"
 
-#include "base/test.h"
-#include "schedule/zone_files.h"
-
-static arena a;
-static zone_files files;
-static zones all;
+#include "schedule/test_zones.h"
 
 static int64_t utc_ns(int year, int month, int day, int hour, int minute) {
   return (civil_days(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60) * NS_PER_SEC;
@@ -91,18 +86,6 @@ TEST(backoff_is_in_whole_seconds) {
   assert_int_equal(cron_backoff_ns(&s, start, start + 7 * NS_PER_SEC), 2 * NS_PER_SEC);
   cron never = parsed("0 0 31 2 *");
   assert_int_equal(cron_backoff_ns(&never, start, start), CRON_NEVER);
-}
-
-static int setup(void **state UNUSED) {
-  zone_files_init(&files);
-  zones_init(&all, &files.source);
-  return 0;
-}
-
-static int teardown(void **state UNUSED) {
-  zones_release(&all);
-  arena_release(&a);
-  return 0;
 }
 
 int main(void) {

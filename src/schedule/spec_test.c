@@ -4,15 +4,11 @@
 
 #include <stdio.h>
 
-#include "base/test.h"
 #include "proto/json_text.h"
 #include "proto/pb_json.h"
-#include "schedule/zone_files.h"
+#include "schedule/test_zones.h"
 
 static const char *folder;
-static arena a;
-static zone_files files;
-static zones all;
 
 static span file_text(const char *name) {
   FILE *f = fopen(arena_printf(&a, "%s/%s", folder, name), "rb");
@@ -157,18 +153,6 @@ TEST(an_unchecked_exclusion_does_no_harm) {
       "{\"interval\":[{\"interval\":\"1s\"}],\"exclude_structured_calendar\":[{\"hour\":[{"
       "\"start\":-5,\"end\":2000000000,\"step\":-1}],\"year\":[{\"start\":-7,\"end\":99}]}]}");
   assert_int_equal(t.next_ns, NS_PER_SEC);
-}
-
-static int setup(void **state UNUSED) {
-  zone_files_init(&files);
-  zones_init(&all, &files.source);
-  return 0;
-}
-
-static int teardown(void **state UNUSED) {
-  zones_release(&all);
-  arena_release(&a);
-  return 0;
 }
 
 int main(int argc, char **argv) {

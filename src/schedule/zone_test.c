@@ -1,13 +1,8 @@
 #include "schedule/zone.h"
 
 #include "base/rng.h"
-#include "base/test.h"
-#include "schedule/zone_files.h"
+#include "schedule/test_zones.h"
 #include "schedule/zone_int.h"
-
-static arena a;
-static zone_files files;
-static zones all;
 
 static const zone *named(const char *name) {
   const zone *z = NULL;
@@ -150,18 +145,6 @@ TEST(broken_files_are_refused_or_harmless) {
     }
     arena_release(&one);
   }
-}
-
-static int setup(void **state UNUSED) {
-  zone_files_init(&files);
-  zones_init(&all, &files.source);
-  return 0;
-}
-
-static int teardown(void **state UNUSED) {
-  zones_release(&all);
-  arena_release(&a);
-  return 0;
 }
 
 int main(void) {
