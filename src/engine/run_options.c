@@ -46,8 +46,7 @@ static bool is_same(const pb_Priority *x, const pb_Priority *y, arena *a) {
 void options_note_written(engine_run *run, const updated *attrs) {
   if (!attrs->unset_versioning_override) return; /* it only attaches something */
   run->state.priority_updated = true;
-  /* An event that waited in the buffer is gone before the state is written. */
-  run->state.priority = attrs->priority ? PB_COPY(Priority, attrs->priority, run->tx.arena) : NULL;
+  run->state.priority = attrs->priority;
 }
 
 static void append_updated(engine_run *run, pb_Priority *priority, span identity) {
