@@ -122,7 +122,7 @@ SUITES = [
           [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
            [PYTHON, "tests/kill9/run.py", "--cycles", "30"]],
           [SERVER, [PYTHON, "tests/kill9/run.py", "--canary"],
-           [PYTHON, "tests/kill9/run.py", "--cycles", "200"]]),
+           [PYTHON, "tests/kill9/run.py", "--cycles", "300"]]),
     Suite("fuzz", "fuzz targets, short", 120, 400, ["fuzz/run.py"],
           [["./dev", "fuzz", "--seconds", "10"]], [["./dev", "fuzz", "--seconds", "60"]]),
 ]

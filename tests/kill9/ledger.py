@@ -1,5 +1,6 @@
 """What the clients meant to do, what the server acknowledged, and whether it is all in history."""
 
+import hashlib
 import json
 from collections import Counter
 
@@ -7,22 +8,26 @@ import grpc
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (EventType, WorkflowExecutionStatus,
                                      WorkflowTaskFailedCause)
-from temporalio.api.workflowservice.v1 import (DescribeScheduleRequest,
-                                               GetWorkflowExecutionHistoryRequest,
+from temporalio.api.workflowservice.v1 import (GetWorkflowExecutionHistoryRequest,
                                                ListWorkflowExecutionsRequest)
 
 ENDS = {EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT}
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW}
 STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
 RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+CONTINUED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
+STARTS = {"start", "signal-with-start", "update-with-start"}
 
 
 class Entry:
     """One operation. `outcome` stays None until the server answered it."""
+
+    __slots__ = "op", "workflow", "detail", "outcome"
 
     def __init__(self, op, workflow, detail):
         self.op, self.workflow, self.detail = op, workflow, detail
@@ -30,30 +35,54 @@ class Entry:
 
 
 class Workflow:
-    """One run, named by its workflow id; a run that a reset made has a name of its own."""
+    """One run, named by its workflow id; a run that another one led to has a name of its own."""
+
+    __slots__ = ("name", "id", "run", "entries", "seen", "observed", "ended", "made_by", "deleting")
 
     def __init__(self, name, id):
         self.name, self.id = name, id
         self.run = None  # once the start was acknowledged
         self.entries = []
-        self.seen = []  # events of the last check, encoded
-        self.observed = []  # beginnings of the history that a worker was shown
-        self.dirty = self.ended = False
-        self.is_reset = False
+        self.seen = Beginning([])  # of the history, as of the last check
+        self.observed = []  # beginnings that a worker was shown
+        self.ended = False
+        self.made_by = None  # "reset" or "continue"
         self.deleting = False  # asked for, maybe not answered yet
+
+
+class Beginning:
+    """The first events of a history, kept as a digest: there are very many."""
+
+    __slots__ = "n", "digest"
+
+    def __init__(self, events):
+        events = list(events)
+        while events and events[-1].event_type in (STARTED, SCHEDULED):
+            events.pop()  # may be known to memory only: transient or speculative
+        self.n, self.digest = len(events), digest(events)
+
+    def is_of(self, events):
+        return len(events) >= self.n and digest(events[:self.n]) == self.digest
+
+
+def digest(events):
+    made = hashlib.blake2b(digest_size=16)
+    for e in events:
+        made.update(e.SerializeToString(deterministic=True))
+    return made.digest()
 
 
 class Ledger:
     def __init__(self, path):
         self.file = open(path, "w", encoding="utf-8", buffering=1)
         self.workflows = {}
+        self.changed = set()  # workflows, since they were checked
         self.acknowledged = Counter()
         self.dispatches = Counter()  # (workflow, scheduled event id) of long activities
         self.surprises = []
-        self.schedules = {}  # acknowledged: id -> the note it has, None once deleted
 
     def name_of(self, id, run):
-        """What the ledger calls the run: the workflow id, or more for one that a reset made."""
+        """What the ledger calls the run: the workflow id, or more for one that another led to."""
         first = self.workflows.get(id)
         return id if not first or first.run in (None, run) else f"{id}@{run}"
 
@@ -67,15 +96,23 @@ class Ledger:
         self._write("intent", entry)
         return entry
 
-    def follow(self, id, run):
-        """A reset of this workflow was acknowledged with the run that it made."""
+    def follow(self, id, run, made_by):
+        """This workflow has another run, which a reset or the end of one led to."""
         made = self.named(f"{id}@{run}")
-        made.run, made.is_reset, made.dirty = run, True, True
+        made.run, made.made_by = run, made_by
+        self.changed.add(made)
+
+    def follow_end(self, workflow, events):
+        """The run that this one continues as, once."""
+        if events and events[-1].event_type == CONTINUED:
+            run = attributes(events[-1]).new_execution_run_id
+            if not self.named(f"{workflow.id}@{run}").run:
+                self.follow(workflow.id, run, "continue")
 
     def acknowledge(self, entry, outcome=True):
         entry.outcome = outcome
-        entry.workflow.dirty = True
-        if entry.op == "start":
+        self.changed.add(entry.workflow)
+        if entry.op in STARTS:
             entry.workflow.run = outcome
         self.acknowledged[entry.op] += 1
         self._write("outcome", entry)
@@ -88,8 +125,8 @@ class Ledger:
         """A worker was shown these events."""
         workflow = self.workflows.get(name)
         if workflow:
-            workflow.observed.append(encoded_for_good(events))
-            workflow.dirty = True
+            workflow.observed.append(Beginning(events))
+            self.changed.add(workflow)
 
     def surprise(self, text):
         self.surprises.append(text)
@@ -97,21 +134,12 @@ class Ledger:
     def total(self):
         return sum(self.acknowledged.values())
 
+    def unfinished(self):
+        return [w for w in self.workflows.values() if w.run and not w.ended]
+
     def _write(self, what, entry):
         line = [what, entry.op, entry.workflow.name, entry.detail, str(entry.outcome)]
         self.file.write(json.dumps(line) + "\n")
-
-
-def encoded(events):
-    return [e.SerializeToString(deterministic=True) for e in events]
-
-
-def encoded_for_good(events):
-    """A trailing workflow task may be known to memory only: transient or speculative."""
-    events = list(events)
-    while events and events[-1].event_type in (STARTED, SCHEDULED):
-        events.pop()
-    return encoded(events)
 
 
 async def read_history(stub, workflow):
@@ -143,7 +171,7 @@ def payloads(message):
 
 def facts(events):
     """What the operations of the ledger left in a history: how often, by operation and detail."""
-    found = Counter()
+    found = Counter({("start", None): 1})
     for e in events:
         a = attributes(e)
         if e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
@@ -162,20 +190,36 @@ def facts(events):
         elif e.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
             found["child", a.initiated_event_id] += 1
         elif e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-            found["made by a reset", None] += a.cause == RESET
+            found["made by", "reset"] += a.cause == RESET
+        elif e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            found["made by", "continue"] += bool(a.continued_execution_run_id)
+        elif e.event_type == CONTINUED:
+            found["continue", None] += 1
     return found
+
+
+# What the server keeps elsewhere: kept.py.
+ELSEWHERE = {"pause", "options", "unpause", "delete"}
+
+
+def left_by(entry):
+    """What must be in history once the operation was acknowledged."""
+    op, detail = entry.op, entry.detail
+    if op in STARTS:
+        return [("start", None)] + ([(op.split("-")[0], detail)] if detail else [])
+    return [(op, detail)]
 
 
 def judge_order(workflow, observed, events):
     """Gaps: sentences."""
-    gaps, now = [], encoded(events)
+    gaps = []
     if [e.event_id for e in events] != list(range(1, len(events) + 1)):
         gaps.append(f"{workflow.name}: event ids {[e.event_id for e in events]}")
-    if now[:len(workflow.seen)] != workflow.seen:
-        gaps.append(f"{workflow.name}: its first {len(workflow.seen)} events changed")
+    if not workflow.seen.is_of(events):
+        gaps.append(f"{workflow.name}: its first {workflow.seen.n} events changed")
     for shown in observed:
-        if now[:len(shown)] != shown:
-            gaps.append(f"{workflow.name}: {len(shown)} events that a worker was shown changed")
+        if not shown.is_of(events):
+            gaps.append(f"{workflow.name}: {shown.n} events that a worker was shown changed")
     return gaps
 
 
@@ -188,15 +232,15 @@ def judge(workflow, entries, observed, events):
     found = facts(events)
     for e in entries:
         # A signal that was recorded but not answered may find the workflow ended the second time.
-        done = e.outcome is True or e.op == "signal" and e.outcome == "NOT_FOUND"
-        if done and e.op != "delete" and not found[e.op, e.detail]:
+        done = e.outcome is True or e.op in STARTS or e.op == "signal" and e.outcome == "NOT_FOUND"
+        if done and e.op not in ELSEWHERE and not all(found[fact] for fact in left_by(e)):
             lost.append(f"{workflow.name}: {e.op} {e.detail} (answered {e.outcome})")
     for (op, detail), times in found.items():
         if times > 1:
             gaps.append(f"{workflow.name}: {op} {detail} recorded {times} times")
-    if workflow.is_reset and not found["made by a reset", None]:
-        lost.append(f"{workflow.name}: that it was made by a reset")
-    workflow.seen = encoded_for_good(events)
+    if workflow.made_by and not found["made by", workflow.made_by]:
+        lost.append(f"{workflow.name}: that it was made by a {workflow.made_by}")
+    workflow.seen = Beginning(events)
     deleted = any(e.op == "delete" and e.outcome is True for e in entries)
     workflow.ended = events[-1].event_type in ENDS and not deleted
     return lost, gaps
@@ -214,16 +258,3 @@ async def judge_lists(stub, workflow, events):
             ended = events[-1].event_type in ENDS
             return [f"{workflow.name}: its end in lists"] if ended and still_open else []
     return [f"{workflow.name}: its place in lists"]
-
-
-async def judge_schedule(stub, id, note):
-    """Lost: a schedule that is not as it was acknowledged."""
-    try:
-        found = await stub.DescribeSchedule(
-            DescribeScheduleRequest(namespace="default", schedule_id=id), timeout=10)
-        is_note = found.schedule.state.notes
-    except grpc.aio.AioRpcError as e:
-        if e.code() != grpc.StatusCode.NOT_FOUND:
-            raise
-        is_note = None
-    return [] if is_note == note else [f"schedule {id}: {note!r}, is {is_note!r}"]

@@ -1,4 +1,5 @@
-"""Clients that update, cancel, terminate, reset and delete workflows; all is in the ledger."""
+"""Clients that update, cancel, terminate, reset and delete workflows, and control an activity; all
+is in the ledger."""
 
 import asyncio
 import itertools
@@ -8,18 +9,22 @@ import uuid
 import grpc
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
-from temporalio.api.workflowservice.v1 import (CreateScheduleRequest, DeleteScheduleRequest,
-                                               DeleteWorkflowExecutionRequest,
-                                               PatchScheduleRequest,
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy
+from temporalio.api.workflowservice.v1 import (DeleteWorkflowExecutionRequest,
+                                               DescribeWorkflowExecutionRequest,
+                                               ExecuteMultiOperationRequest, PauseActivityRequest,
                                                RequestCancelWorkflowExecutionRequest,
                                                ResetWorkflowExecutionRequest,
-                                               SignalWorkflowExecutionRequest,
                                                TerminateWorkflowExecutionRequest,
+                                               UnpauseActivityRequest,
+                                               UpdateActivityOptionsRequest,
                                                UpdateWorkflowExecutionRequest)
 
-from clients import data, start
+from clients import signal, start, start_request
+from workers import CONTROLLED_SECONDS
 
 GONE = {grpc.StatusCode.NOT_FOUND}
+USE_EXISTING = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
 COMPLETED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
 
@@ -55,18 +60,31 @@ class Operator:
             namespace="default", workflow_execution=WorkflowExecution(workflow_id=name)))
 
     async def signal(self, name):
-        await self.send("signal", name, "SignalWorkflowExecution", SignalWorkflowExecutionRequest(
-            namespace="default", workflow_execution=WorkflowExecution(workflow_id=name),
-            signal_name="end", input=data(f"{name}-end"), request_id=str(uuid.uuid4())),
-            f"{name}-end")
+        await signal(self.load, self.stub, name, f"{name}-end")
 
-    async def update(self, name):
+    def update_request(self, name):
         request = UpdateWorkflowExecutionRequest(
             namespace="default", workflow_execution=WorkflowExecution(workflow_id=name))
         request.wait_policy.lifecycle_stage = COMPLETED
         request.request.meta.update_id = f"{name}-update"
         request.request.input.name = "change"
-        await self.send("update", name, "UpdateWorkflowExecution", request, f"{name}-update")
+        return request
+
+    async def update(self, name):
+        await self.send("update", name, "UpdateWorkflowExecution", self.update_request(name),
+                        f"{name}-update")
+
+    async def update_with_start(self, name):
+        request = ExecuteMultiOperationRequest(namespace="default")
+        begin = request.operations.add().start_workflow
+        begin.CopyFrom(start_request(name, "waiting"))
+        begin.workflow_id_conflict_policy = USE_EXISTING
+        request.operations.add().update_workflow.CopyFrom(self.update_request(name))
+        entry = self.load.ledger.intend("update-with-start", name, f"{name}-update")
+        answer = await self.load.insist(self.stub.ExecuteMultiOperation, request, entry)
+        if answer:
+            self.load.ledger.acknowledge(entry, answer.responses[0].start_workflow.run_id)
+        return answer
 
     async def reset(self, name):
         """Back to the first workflow task, which has been completed. A repeated reset is a second
@@ -79,50 +97,72 @@ class Operator:
                                      workflow_execution=WorkflowExecution(
                                          workflow_id=name, run_id=workflow.run)))
         if answer:
-            self.load.ledger.follow(name, answer.run_id)
+            self.load.ledger.follow(name, answer.run_id, "reset")
         await self.terminate(name, answer.run_id if answer else "")
 
+    async def begin(self, name):
+        """Starts it, half the time with an update; whether that went well."""
+        if self.random.random() < 0.25:
+            return await self.update_with_start(name)
+        begun = await start(self.load, self.stub, name, "waiting")
+        if begun and self.random.random() < 0.4:
+            await self.update(name)
+        return begun
+
+    async def one(self, name):
+        way = self.random.choice([self.cancel, self.terminate, self.delete, self.signal,
+                                  self.reset])
+        begun = await self.begin(name)
+        if begun and way == self.reset and not self.has_completed_task(name):
+            await self.update(name)
+        if begun:
+            await way(name)
+
+    def has_completed_task(self, name):
+        return any(e.op.startswith("update") for e in self.load.ledger.workflows[name].entries)
+
     async def run(self):
-        ways = [self.cancel, self.terminate, self.delete, self.signal, self.reset]
         for n in itertools.count():
             if not self.load.starting:
                 return
-            name = f"operated-{self.number}-{n}"
-            if not await start(self.load, self.stub, name, "waiting"):
-                continue
-            way = self.random.choice(ways)
-            if way == self.reset or self.random.random() < 0.5:
-                await self.update(name)
-            await way(name)
+            await self.one(f"{type(self).__name__}-{self.number}-{n}")
             await asyncio.sleep(0.05)
 
 
-async def keep_schedules(load):
-    """Creates paused schedules, notes something in them, deletes every other one."""
-    stub = load.connect()
-    note = {"state": {"paused": True, "notes": "created"}, "action": {"start_workflow": {
-        "workflow_id": "none", "workflow_type": {"name": "none"}, "task_queue": {"name": "none"}}}}
+class ActivityOperator(Operator):
+    """Pauses, changes and unpauses the activity of one `controlled` workflow after the other."""
 
-    async def send(op, id, method, request, outcome, harmless=()):
-        """Between the intent and the answer nobody knows which of two states is right."""
-        load.ledger.schedules.pop(id, None)
-        entry = load.ledger.intend(op, f"schedule-{id}")
-        answer = await load.insist(getattr(stub, method), request, entry, harmless)
-        if answer is not None or harmless:
-            load.ledger.acknowledge(entry)
-            load.ledger.schedules[id] = outcome
+    SECONDS = 90  # what it may run, once changed
 
-    for n in itertools.count():
-        if not load.starting:
+    async def change(self, op, name, method, request, value):
+        key = "activity", name
+        self.load.kept.doubt(*key)
+        if await self.send(op, name, method, request, harmless=()) is not None:
+            self.load.kept.acknowledge(*key, value)
+
+    async def pending(self, name):
+        """Waits until it has been scheduled."""
+        request = DescribeWorkflowExecutionRequest(
+            namespace="default", execution=WorkflowExecution(workflow_id=name))
+        while not (await self.load.ask(self.stub.DescribeWorkflowExecution,
+                                       request)).pending_activities:
+            await asyncio.sleep(0.02)
+
+    async def one(self, name):
+        if not await start(self.load, self.stub, name, "controlled"):
             return
-        id = f"kept-{n}"
-        await send("schedule", id, "CreateSchedule", CreateScheduleRequest(
-            namespace="default", schedule_id=id, request_id=str(uuid.uuid4()), schedule=note),
-            "created")
-        patch = PatchScheduleRequest(namespace="default", schedule_id=id, request_id=id)
-        patch.patch.pause = "noted"
-        await send("patch", id, "PatchSchedule", patch, "noted")
-        if n % 2:
-            await send("unschedule", id, "DeleteSchedule", DeleteScheduleRequest(
-                namespace="default", schedule_id=id), None, GONE)
-        await asyncio.sleep(0.1)
+        await self.pending(name)
+        execution = WorkflowExecution(workflow_id=name)
+        which = {"namespace": "default", "execution": execution, "id": "1"}
+        await self.change("pause", name, "PauseActivity", PauseActivityRequest(**which),
+                          (True, CONTROLLED_SECONDS))
+        request = UpdateActivityOptionsRequest(**which)
+        request.activity_options.start_to_close_timeout.seconds = self.SECONDS
+        request.update_mask.paths.append("start_to_close_timeout")
+        await self.change("options", name, "UpdateActivityOptions", request, (True, self.SECONDS))
+        await asyncio.sleep(self.random.random())
+        await self.change("unpause", name, "UnpauseActivity", UnpauseActivityRequest(**which),
+                          (False, self.SECONDS))
+        await asyncio.sleep(self.random.random())
+        self.load.kept.doubt("activity", name)
+        await self.signal(name)
