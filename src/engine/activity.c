@@ -1,5 +1,9 @@
 #include "engine/activity.h"
 
+/* A worker's time begins when the task reaches it, and its word is some time on the way back: what
+ * it sent in time shall count. */
+static const int64_t road_ns = 100 * NS_PER_MS;
+
 static int64_t later(int64_t from, const pb_Duration *d) {
   int64_t ns = pb_duration_ns(d);
   return ns > 0 ? from + ns : 0;
@@ -14,11 +18,12 @@ static int64_t start_deadline_ns(const activity *act) {
 }
 
 static int64_t run_deadline_ns(const activity *act) {
-  return later(act->started_time, act->scheduled->start_to_close_timeout);
+  return later(act->started_time + road_ns, act->scheduled->start_to_close_timeout);
 }
 
 static int64_t heartbeat_deadline_ns(const activity *act) {
-  return later(MAX(act->started_time, act->last_heartbeat_time), act->scheduled->heartbeat_timeout);
+  return later(MAX(act->started_time, act->last_heartbeat_time) + road_ns,
+               act->scheduled->heartbeat_timeout);
 }
 
 int64_t activity_due_ns(const activity *act) {
