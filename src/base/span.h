@@ -41,4 +41,11 @@ static inline int span_cmp(span a, span b) {
   return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+/* At most so many bytes, and no part of a UTF-8 character. */
+static inline span span_cut(span s, size_t most) {
+  if (s.n <= most) return s;
+  while (most > 0 && (s.p[most] & 0xc0) == 0x80) most--;
+  return span_of(s.p, most);
+}
+
 #endif

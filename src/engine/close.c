@@ -32,6 +32,7 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   tx_drop_buffer(run);
   settle_items(run);
   child_result_keep(run, close_event);
+  failing_closed(run, status, close_event);
   run->wft_queued = (store_queued){0};
   run->state.first_backoff_until = 0;
   run->state.status = status;

@@ -298,6 +298,18 @@ pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
 /* Whether a run in this state says that its tasks fail. */
 bool search_attributes_report(const pb_store_RunState *s);
 
+/* --- failing.c: what lists show of failures --- */
+
+/* Before a transaction ends: brings up to date what the open run shows. */
+void failing_settle(engine_run *run);
+/* The run ends with this event. */
+void failing_closed(engine_run *run, int32_t status, const pb_HistoryEvent *close);
+/* Whether a run in this state shows anything; whether two states show something else. */
+bool failing_shown(const pb_store_RunState *s);
+bool failing_changed(const pb_store_RunState *before, const pb_store_RunState *now);
+/* Writes up to KEPT_COUNT attributes; how many. */
+size_t failing_attributes(const engine_run *run, arena *a, store_attribute *out);
+
 /* --- visible.c --- */
 
 /* Never NULL. */
@@ -412,6 +424,9 @@ enum { FAILURE_DEPTH = 64 };
 pb_Failure *failure_fit_depth(const pb_Failure *f, arena *a);
 /* A failure over the size limit becomes a ServerFailure that says so and keeps what fits. */
 pb_Failure *failure_fit_bytes(const pb_Failure *f, size_t limit, arena *a);
+/* "Application", "Timeout", "Activity", ...; *ret_type (may be NULL): what it is of that kind, or
+ * empty. */
+span failure_kind(const pb_Failure *f, span *ret_type);
 pb_Failure *failure_server(arena *a, span message, bool non_retryable);
 /* Not retryable, made by the server. */
 pb_Failure *failure_application(arena *a, span message, span type);

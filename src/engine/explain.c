@@ -19,68 +19,13 @@ typedef struct explaining {
 
 /* --- a chain of failures, for people --- */
 
-static span timeout_name(const pb_Failure *f) {
-  static const char *const names[] = {"", "StartToClose", "ScheduleToStart", "ScheduleToClose",
-                                      "Heartbeat"};
-  size_t t = (size_t)f->timeout_failure_info->timeout_type;
-  const char *name = t < ARRAY_LEN(names) ? names[t] : "";
-  return span_of(name, strlen(name));
-}
-
 static void name_link(const pb_Failure *f, pb_api_FailureLink *l) {
-  switch (f->which_failure_info) {
-    case PB_Failure_application_failure_info_FIELD:
-      l->kind = SPAN("Application");
-      l->type = f->application_failure_info->type;
-      l->non_retryable = f->application_failure_info->non_retryable;
-      break;
-    case PB_Failure_timeout_failure_info_FIELD:
-      l->kind = SPAN("Timeout");
-      l->type = timeout_name(f);
-      break;
-    case PB_Failure_canceled_failure_info_FIELD:
-      l->kind = SPAN("Canceled");
-      break;
-    case PB_Failure_terminated_failure_info_FIELD:
-      l->kind = SPAN("Terminated");
-      break;
-    case PB_Failure_server_failure_info_FIELD:
-      l->kind = SPAN("Server");
-      l->non_retryable = f->server_failure_info->non_retryable;
-      break;
-    case PB_Failure_reset_workflow_failure_info_FIELD:
-      l->kind = SPAN("ResetWorkflow");
-      break;
-    case PB_Failure_activity_failure_info_FIELD:
-      l->kind = SPAN("Activity");
-      if (f->activity_failure_info->activity_type) {
-        l->type = f->activity_failure_info->activity_type->name;
-      }
-      break;
-    case PB_Failure_child_workflow_execution_failure_info_FIELD:
-      l->kind = SPAN("ChildWorkflow");
-      if (f->child_workflow_execution_failure_info->workflow_type) {
-        l->type = f->child_workflow_execution_failure_info->workflow_type->name;
-      }
-      break;
-    case PB_Failure_nexus_operation_execution_failure_info_FIELD:
-      l->kind = SPAN("NexusOperation");
-      l->type = f->nexus_operation_execution_failure_info->operation;
-      break;
-    case PB_Failure_nexus_handler_failure_info_FIELD:
-      l->kind = SPAN("NexusHandler");
-      l->type = f->nexus_handler_failure_info->type;
-      break;
-    default:
-      l->kind = SPAN("Unknown");
+  l->kind = failure_kind(f, &l->type);
+  if (f->which_failure_info == PB_Failure_application_failure_info_FIELD) {
+    l->non_retryable = f->application_failure_info->non_retryable;
+  } else if (f->which_failure_info == PB_Failure_server_failure_info_FIELD) {
+    l->non_retryable = f->server_failure_info->non_retryable;
   }
-}
-
-/* At most so many bytes, whole characters. */
-static span shortened(span text, size_t most) {
-  if (text.n <= most) return text;
-  while (most > 0 && (text.p[most] & 0xc0) == 0x80) most--;
-  return span_of(text.p, most);
 }
 
 static void add_failure(explaining *x, pb_api_Problem *p, const pb_Failure *failure) {
@@ -95,7 +40,7 @@ static void add_failure(explaining *x, pb_api_Problem *p, const pb_Failure *fail
   for (const pb_Failure *f = failure; f && p->chain.n < CHAIN_LINKS; f = f->cause) {
     pb_api_FailureLink *l = pb_new(a, api_FailureLink);
     name_link(f, l);
-    l->message = shortened(f->message, MESSAGE_BYTES);
+    l->message = span_cut(f->message, MESSAGE_BYTES);
     l->source = f->source;
     p->chain.v[p->chain.n++] = l;
   }
@@ -239,7 +184,7 @@ static span status_name(int32_t status) {
 
 static span root_text(const pb_api_Problem *p) {
   span root = p->chain.n ? p->chain.v[p->chain.n - 1]->message : SPAN_NONE;
-  return shortened(root.n ? root : p->reason, SUMMARY_BYTES);
+  return span_cut(root.n ? root : p->reason, SUMMARY_BYTES);
 }
 
 /* "once", "7 times" */

@@ -34,6 +34,51 @@ pb_Failure *failure_timeout(arena *a, int32_t type, span message, const pb_Failu
   return f;
 }
 
+static span timeout_name(int32_t type) {
+  static const char *const names[] = {"", "StartToClose", "ScheduleToStart", "ScheduleToClose",
+                                      "Heartbeat"};
+  return span_cstr((size_t)type < ARRAY_LEN(names) ? names[type] : "");
+}
+
+span failure_kind(const pb_Failure *f, span *ret_type) {
+  span none, *type = ret_type ? ret_type : &none;
+  *type = SPAN("");
+  switch (f->which_failure_info) {
+    case PB_Failure_application_failure_info_FIELD:
+      *type = f->application_failure_info->type;
+      return SPAN("Application");
+    case PB_Failure_timeout_failure_info_FIELD:
+      *type = timeout_name(f->timeout_failure_info->timeout_type);
+      return SPAN("Timeout");
+    case PB_Failure_canceled_failure_info_FIELD:
+      return SPAN("Canceled");
+    case PB_Failure_terminated_failure_info_FIELD:
+      return SPAN("Terminated");
+    case PB_Failure_server_failure_info_FIELD:
+      return SPAN("Server");
+    case PB_Failure_reset_workflow_failure_info_FIELD:
+      return SPAN("ResetWorkflow");
+    case PB_Failure_activity_failure_info_FIELD:
+      if (f->activity_failure_info->activity_type) {
+        *type = f->activity_failure_info->activity_type->name;
+      }
+      return SPAN("Activity");
+    case PB_Failure_child_workflow_execution_failure_info_FIELD:
+      if (f->child_workflow_execution_failure_info->workflow_type) {
+        *type = f->child_workflow_execution_failure_info->workflow_type->name;
+      }
+      return SPAN("ChildWorkflow");
+    case PB_Failure_nexus_operation_execution_failure_info_FIELD:
+      *type = f->nexus_operation_execution_failure_info->operation;
+      return SPAN("NexusOperation");
+    case PB_Failure_nexus_handler_failure_info_FIELD:
+      *type = f->nexus_handler_failure_info->type;
+      return SPAN("NexusHandler");
+    default:
+      return SPAN("Unknown");
+  }
+}
+
 static size_t depth_of(const pb_Failure *f) {
   size_t depth = 0;
   for (; f; f = f->cause) depth++;
@@ -70,13 +115,6 @@ pb_Failure *failure_fit_depth(const pb_Failure *f, arena *a) {
   return first;
 }
 
-static span cut(span s, size_t limit) {
-  if (s.n <= limit) return s;
-  /* Not in the middle of a UTF-8 sequence. */
-  while (limit > 0 && (s.p[limit] & 0xc0) == 0x80) limit--;
-  return span_of(s.p, limit);
-}
-
 enum { KEPT_BYTES = 512 * 1024, KEPT_LINKS = 20, KEPT_NAME_BYTES = 1000 };
 
 /* What kind of failure it is, without what may be large. */
@@ -86,7 +124,7 @@ static void keep_kind(const pb_Failure *f, pb_Failure *kept, arena *a) {
     case PB_Failure_application_failure_info_FIELD:
       kept->application_failure_info = pb_new(a, ApplicationFailureInfo);
       kept->application_failure_info->type =
-          cut(f->application_failure_info->type, KEPT_NAME_BYTES);
+          span_cut(f->application_failure_info->type, KEPT_NAME_BYTES);
       kept->application_failure_info->non_retryable = f->application_failure_info->non_retryable;
       kept->application_failure_info->next_retry_delay =
           f->application_failure_info->next_retry_delay;
@@ -118,11 +156,11 @@ pb_Failure *failure_fit_bytes(const pb_Failure *f, size_t limit, arena *a) {
   size_t left = MIN((size_t)KEPT_BYTES, limit / 4);
   for (int i = 0; f && i < KEPT_LINKS; f = f->cause, i++) {
     pb_Failure *kept = *at = pb_new(a, Failure);
-    kept->message = cut(f->message, left / 2);
+    kept->message = span_cut(f->message, left / 2);
     left -= kept->message.n;
-    kept->stack_trace = cut(f->stack_trace, left / 2);
+    kept->stack_trace = span_cut(f->stack_trace, left / 2);
     left -= kept->stack_trace.n;
-    kept->source = cut(f->source, KEPT_NAME_BYTES);
+    kept->source = span_cut(f->source, KEPT_NAME_BYTES);
     keep_kind(f, kept, a);
     at = &kept->cause;
   }

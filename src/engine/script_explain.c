@@ -1,4 +1,5 @@
-/* script_explain.c - the line `explain`: what engine_explain says of the run. */
+/* script_explain.c - the lines `explain` and `visible`: what engine_explain says of the run, and
+ * what lists see of it. */
 #include "engine/script_text.h"
 #include "engine/script_verbs.h"
 
@@ -33,5 +34,43 @@ const char *script_explain(world *w, const script_line *line) {
   for (size_t i = 0; i < r->next_steps.n; i++) {
     show(w, "next", &pb_api_NextStep_desc, r->next_steps.v[i]);
   }
+  return NULL;
+}
+
+/* --- what lists see --- */
+
+static const char *name_of(int64_t ns, int64_t id) {
+  static const char *const kept[] = {"FailureType", "FailureRootType", "FailureFingerprint",
+                                     "RetryingActivities"};
+  pb_store_Namespace bare = {.key = ns};
+  arena a = ARENA_INIT;
+  attribute at;
+  const char *name = "?";
+  for (size_t i = 0; attribute_everywhere(i, &at); i++) {
+    if ((ns << ATTRIBUTE_NS_BITS | at.field.attribute) == id) name = (const char *)at.name.p;
+  }
+  for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+    bool found = attribute_find_to_ask(&bare, span_cstr(kept[i]), &a, &at);
+    if (found && at.field.attribute == id) name = kept[i];
+  }
+  arena_release(&a);
+  return name;
+}
+
+void script_keep_visible(world *w, const store_row *row) {
+  const store_visible *v = row->visible;
+  buf_clear(&w->visible);
+  buf_addf(&w->visible, "write %d:", ++w->visible_writes);
+  text_add_enum(&w->visible, &pb_WorkflowExecutionStatus_enum, row->status);
+  for (size_t i = 0; i < v->n_attributes; i++) {
+    const store_value *value = &v->attributes[i].value;
+    buf_addf(&w->visible, " %s=", name_of(row->ns, v->attributes[i].id));
+    if (value->kind == VALUE_TEXT) text_add_span(&w->visible, value->text);
+    if (value->kind == VALUE_INT) buf_addf(&w->visible, "%lld", (long long)value->i);
+  }
+}
+
+const char *script_visible(world *w, const script_line *line) {
+  buf_addf(&w->out, "seen by lists, %.*s\n", SPAN_ARG(buf_span(&w->visible)));
   return NULL;
 }

@@ -100,7 +100,7 @@ const char *model_apply(model *m, const store_row *row, arena *a) {
       put(slot(m, row, ROW_ATTEMPT_PUT, id), row, ROW_ATTEMPT_PUT, id);
       return NULL;
     }
-    case ROW_VISIBLE_PUT: /* visible_test.c looks at it */
+    case ROW_VISIBLE_PUT: /* the line `visible` shows it */
       return NULL;
     default:
       return "a kind of row that steps do not write";

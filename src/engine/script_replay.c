@@ -54,6 +54,8 @@ static void forget_unknown(pb_store_RunState *s, bool waiting) {
   s->buffered_bytes = s->next_buffered = s->next_signal_request = s->ledger_bytes = 0;
   s->last_wft_failed_cause = s->last_wft_timeout_type = 0;
   s->last_wft_failure = NULL;
+  s->failing = NULL;
+  s->retrying_activities = 0;
   s->close_attempted = false;
   s->paused_activity_types.n = 0;
   if (!waiting) return;

@@ -536,6 +536,7 @@ static const struct {
     {"advance", do_advance},
     {"describe", do_describe},
     {"explain", script_explain},
+    {"visible", script_visible},
     {"ready", do_ready},
     {"transient", do_transient},
     {"ledger", do_ledger},

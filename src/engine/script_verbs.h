@@ -80,5 +80,6 @@ void script_add_messages(world *w, const pb_list_Message *messages);
 /* --- script_explain.c --- */
 
 const char *script_explain(world *w, const script_line *line);
+const char *script_visible(world *w, const script_line *line);
 
 #endif

@@ -60,6 +60,7 @@ void world_release(world *w) {
   arena_release(&w->names);
   arena_release(&w->arena);
   buf_release(&w->out);
+  buf_release(&w->visible);
 }
 
 void world_add_run(world *w, engine_run *run) {
@@ -172,7 +173,10 @@ static void add_rows(world *w, const engine_step *st, const char *prefix) {
     world_add_events(w, bytes_span(st->rows[i].blob), prefix, w->now_ns);
   }
   for (size_t i = 0; i < st->n_rows; i++) {
-    if (st->rows[i].kind == ROW_VISIBLE_PUT) continue; /* visible_test.c looks at it */
+    if (st->rows[i].kind == ROW_VISIBLE_PUT) { /* the line `visible` shows it */
+      script_keep_visible(w, &st->rows[i]);
+      continue;
+    }
     buf_adds(&w->out, i ? ", " : prefix);
     if (!i) buf_adds(&w->out, "rows ");
     add_row(w, &st->rows[i]);

@@ -58,7 +58,8 @@ typedef struct world {
   world_answer answers[WORLD_MOST_ANSWERS]; /* that are compared with recordings */
   size_t n_answers;
   engine_step step;
-  buf out;
+  buf out, visible; /* visible: what lists see of the run that was written last */
+  int visible_writes;
   const char *broken; /* the first promise that did not hold */
 } world;
 
@@ -83,6 +84,8 @@ const engine_token *world_token_named(const world *w, span name);
 /* Writes events, one a line, after the prefix. Times that are not `now_ns` are shown. */
 void world_add_events(world *w, span history, const char *prefix, int64_t now_ns);
 void world_add_place(world *w, store_queued q);
+/* script_explain.c: what lists see from now on. */
+void script_keep_visible(world *w, const store_row *row);
 /* script_update.c: updates that came further. */
 void script_add_updates(world *w, const engine_step *st);
 

@@ -432,6 +432,7 @@ static void messages_sort(engine_run *run) {
 void tx_finish(engine_run *run) {
   tx *t = &run->tx;
   ASSERT(t->active);
+  failing_settle(run);
   tx_settle_buffer(run);
   /* A row must not know of a start that history does not. */
   if (run->unwritten && run_row_changed(run)) wft_settle(run);

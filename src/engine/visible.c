@@ -18,8 +18,9 @@ const pb_store_Namespace *step_namespace(const engine_run *run, const engine_ste
 static void add_attributes(engine_run *run, store_visible *v) {
   arena *a = run->tx.arena;
   pb_SearchAttributes *all = search_attributes_all(run, a);
-  attributes_index(step_namespace(run, run->tx.st), all, a, &v->attributes, &v->n_attributes,
-                   &v->division);
+  attributes_index(step_namespace(run, run->tx.st), all, KEPT_COUNT, a, &v->attributes,
+                   &v->n_attributes, &v->division);
+  v->n_attributes += failing_attributes(run, a, v->attributes + v->n_attributes);
 }
 
 static void add_family(const pb_WorkflowExecutionStartedEventAttributes *s, store_visible *v) {
@@ -44,12 +45,13 @@ bool visible_changed(const engine_run *run) {
   const pb_store_RunState *s = &run->state;
   return !run->inserted || t->saved.status != s->status || pause_changed(&t->saved, s) ||
          t->saved.search_attributes != s->search_attributes ||
-         search_attributes_report(&t->saved) != search_attributes_report(s);
+         search_attributes_report(&t->saved) != search_attributes_report(s) ||
+         failing_changed(&t->saved, s);
 }
 
 static bool has_attributes(const engine_run *run, const pb_store_RunState *s) {
   return s->search_attributes || run->info->started->search_attributes ||
-         search_attributes_report(s) || s->schedule;
+         search_attributes_report(s) || s->schedule || failing_shown(s);
 }
 
 void visible_write(engine_run *run, bool first) {

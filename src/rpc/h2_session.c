@@ -257,9 +257,8 @@ void rpc_conn_send_message(rpc_conn *c, rpc_call *call, bool gzip) {
 /* Clients limit the size of headers, and the status travels in them. */
 static span shorten(span what, arena *a) {
   if (what.n <= MAX_WHAT_BYTES) return what;
-  size_t n = MAX_WHAT_BYTES;
-  while (n && (what.p[n] & 0xc0) == 0x80) n--; /* not inside a character */
-  return arena_spanf(a, "%.*s ... (%zu bytes left out)", (int)n, (const char *)what.p, what.n - n);
+  span kept = span_cut(what, MAX_WHAT_BYTES);
+  return arena_spanf(a, "%.*s ... (%zu bytes left out)", SPAN_ARG(kept), what.n - kept.n);
 }
 
 void rpc_conn_send_status(rpc_conn *c, rpc_call *call, const err *e) {

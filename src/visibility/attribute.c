@@ -54,6 +54,14 @@ static const row rows[] = {
     {"TemporalWorkflowVersioningBehavior", KEYWORD, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 15},
     {"TemporalUsedWorkerDeploymentVersions", KEYWORDS, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 16},
 };
+
+static const row only_kept[KEPT_COUNT] = {
+    [KEPT_FAILURE_TYPE] = {"FailureType", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 17},
+    [KEPT_FAILURE_ROOT_TYPE] = {"FailureRootType", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 18},
+    [KEPT_FAILURE_FINGERPRINT] =
+        {"FailureFingerprint", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 19},
+    [KEPT_RETRYING_ACTIVITIES] = {"RetryingActivities", INT, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 20},
+};
 /* clang-format on */
 
 /* As many as the original has columns for. */
@@ -113,6 +121,31 @@ bool attribute_find(const pb_store_Namespace *ns, span name, attribute *ret) {
     return true;
   }
   return false;
+}
+
+static bool find_kept(const pb_store_Namespace *ns, span name, attribute *ret) {
+  for (size_t i = 0; i < KEPT_COUNT; i++) {
+    if (!span_eq(span_cstr(only_kept[i].name), name)) continue;
+    from_row(ns->key, &only_kept[i], ret);
+    return true;
+  }
+  return false;
+}
+
+/* The prefix of the server's own names may be left out or be too many. */
+bool attribute_find_to_ask(const pb_store_Namespace *ns, span name, arena *a, attribute *ret) {
+  const span prefix = SPAN("Temporal");
+  bool prefixed = span_starts_with(name, prefix);
+  span other = prefixed ? span_of(name.p + prefix.n, name.n - prefix.n)
+                        : arena_spanf(a, "Temporal%.*s", SPAN_ARG(name));
+  if (attribute_find(ns, name, ret)) return true;
+  if (attribute_find(ns, other, ret) && ret->kind != ATTRIBUTE_CUSTOM) return true;
+  return find_kept(ns, prefixed ? other : name, ret);
+}
+
+store_attribute attribute_kept(int64_t ns, attribute_kept_name name, store_value v) {
+  const row *r = &only_kept[name];
+  return (store_attribute){.id = field_of(ns, r->column, r->number, r->type).attribute, .value = v};
 }
 
 /* --- changes --- */

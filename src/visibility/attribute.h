@@ -5,6 +5,20 @@
  * set. Custom ones are added per namespace and kept in its record, with a number that is never used
  * again, so that an attribute that is removed and added anew starts empty.
  *
+ * Beyond the original, the server keeps attributes that filters may speak of and nothing else: they
+ * are in no answer, no event and no list of attributes, and nobody sets them.
+ *
+ *   FailureType         Keyword  type of the failure that the run ended with, or that keeps it from
+ *                                going on: "ValueError", "Timeout:StartToClose", "Activity"
+ *   FailureRootType     Keyword  the same of its innermost cause
+ *   FailureFingerprint  Keyword  16 hexadecimal digits, the same for failures that are alike
+ *   RetryingActivities  Int      pending activities in their second attempt or a later one; no
+ *                                value when there are none
+ *
+ * engine/failing.c says which failure that is. An attribute of the same name that a namespace adds
+ * comes first, as programs written for the original expect; with "Temporal" before the name
+ * (TemporalFailureType) the server's is meant.
+ *
  * Texts and their order are those of the original. Values and errors live in the arena passed in.
  */
 #ifndef PERDURE_VISIBILITY_ATTRIBUTE_H
@@ -24,8 +38,18 @@ typedef enum attribute_kind {
   ATTRIBUTE_SYSTEM,
   ATTRIBUTE_PREDEFINED,
   ATTRIBUTE_PROTECTED, /* predefined, and only the server sets it */
+  ATTRIBUTE_KEPT,      /* only filters know of it */
   ATTRIBUTE_CUSTOM,
 } attribute_kind;
+
+/* Of ATTRIBUTE_KEPT. */
+typedef enum attribute_kept_name {
+  KEPT_FAILURE_TYPE,
+  KEPT_FAILURE_ROOT_TYPE,
+  KEPT_FAILURE_FINGERPRINT,
+  KEPT_RETRYING_ACTIVITIES,
+  KEPT_COUNT
+} attribute_kept_name;
 
 typedef struct attribute {
   span name;
@@ -36,6 +60,8 @@ typedef struct attribute {
 
 /* By its exact name; false: the namespace has none of it. */
 bool attribute_find(const pb_store_Namespace *ns, span name, attribute *ret);
+/* For filters: also those that only the server keeps. */
+bool attribute_find_to_ask(const pb_store_Namespace *ns, span name, arena *a, attribute *ret);
 /* All that exist in every namespace, in a fixed order; false after the last. */
 bool attribute_everywhere(size_t at, attribute *ret);
 /* "KeywordList" */
@@ -61,9 +87,11 @@ MUST_USE err *attributes_check(const pb_store_Namespace *ns, const pb_SearchAttr
 bool attribute_is_nil(const pb_Payload *p);
 
 /* What lists see of these attributes; what the namespace does not know any more is left out.
- * A division is returned apart; p == NULL: none. */
-void attributes_index(const pb_store_Namespace *ns, const pb_SearchAttributes *in, arena *a,
-                      store_attribute **ret, size_t *ret_n, span *ret_division);
+ * A division is returned apart; p == NULL: none. The array has room for `more`. */
+void attributes_index(const pb_store_Namespace *ns, const pb_SearchAttributes *in, size_t more,
+                      arena *a, store_attribute **ret, size_t *ret_n, span *ret_division);
+/* What lists see of a kept one, in the namespace with this key. */
+store_attribute attribute_kept(int64_t ns, attribute_kept_name name, store_value v);
 
 /* A payload of this attribute type. */
 pb_Payload *attribute_payload(int32_t type, const store_value *v, arena *a);

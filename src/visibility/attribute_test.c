@@ -175,18 +175,52 @@ static void texts_are_found_by_words_and_lists_without_case(void **state) {
   span division;
   assert_null(add(w, "T", PB_INDEXED_VALUE_TYPE_TEXT));
   assert_null(add(w, "L", PB_INDEXED_VALUE_TYPE_KEYWORD_LIST));
-  attributes_index(w->ns, one(w, "T", "\"\xc3\x84rger-frei foo_bar\""), &w->arena, &v, &n,
+  attributes_index(w->ns, one(w, "T", "\"\xc3\x84rger-frei foo_bar\""), 0, &w->arena, &v, &n,
                    &division);
   static const char *const words[] = {"arger", "frei", "foo", "bar"};
   assert_int_equal(n, ARRAY_LEN(words));
   for (size_t i = 0; i < n; i++) assert_true(span_eq(v[i].value.text, span_cstr(words[i])));
-  attributes_index(w->ns, one(w, "L", "[\"Xy z\"]"), &w->arena, &v, &n, &division);
+  attributes_index(w->ns, one(w, "L", "[\"Xy z\"]"), 0, &w->arena, &v, &n, &division);
   assert_int_equal(n, 1);
   assert_true(span_eq(v[0].value.text, SPAN("xy z")));
-  attributes_index(w->ns, one(w, "TemporalNamespaceDivision", "\"d\""), &w->arena, &v, &n,
+  attributes_index(w->ns, one(w, "TemporalNamespaceDivision", "\"d\""), 0, &w->arena, &v, &n,
                    &division);
   assert_int_equal(n, 0);
   assert_true(span_eq(division, SPAN("d")));
+}
+
+static void what_the_server_keeps_for_filters_is_known_to_filters_alone(void **state) {
+  static const char *const names[] = {"FailureType", "FailureRootType", "FailureFingerprint",
+                                      "RetryingActivities"};
+  world *w = *state;
+  attribute at;
+  for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    assert_false(attribute_find(w->ns, span_cstr(names[i]), &at));
+    assert_true(attribute_find_to_ask(w->ns, span_cstr(names[i]), &w->arena, &at));
+    assert_int_equal(at.kind, ATTRIBUTE_KEPT);
+    store_attribute seen = attribute_kept(w->ns->key, i, VALUE_OF_INT(1));
+    assert_int_equal(seen.id, at.field.attribute);
+    assert_string_equal(set(w, names[i], "\"x\""),
+                        arena_printf(&w->arena,
+                                     "Namespace default has no mapping defined for search "
+                                     "attribute %s",
+                                     names[i]));
+    for (size_t k = 0; attribute_everywhere(k, &at); k++) {
+      assert_false(span_eq(at.name, span_cstr(names[i])));
+    }
+  }
+}
+
+static void an_added_attribute_comes_before_a_kept_one(void **state) {
+  world *w = *state;
+  attribute own, kept;
+  assert_null(add(w, "FailureType", PB_INDEXED_VALUE_TYPE_INT));
+  assert_null(set(w, "FailureType", "5"));
+  assert_true(attribute_find_to_ask(w->ns, SPAN("FailureType"), &w->arena, &own));
+  assert_int_equal(own.kind, ATTRIBUTE_CUSTOM);
+  assert_true(attribute_find_to_ask(w->ns, SPAN("TemporalFailureType"), &w->arena, &kept));
+  assert_int_equal(kept.kind, ATTRIBUTE_KEPT);
+  assert_true(own.field.attribute != kept.field.attribute);
 }
 
 int main(void) {
@@ -198,6 +232,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(values_must_be_of_the_type, setup, teardown),
       cmocka_unit_test_setup_teardown(unknown_and_protected_names_are_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(events_get_the_type_and_no_nils, setup, teardown),
+      cmocka_unit_test_setup_teardown(what_the_server_keeps_for_filters_is_known_to_filters_alone,
+                                      setup, teardown),
+      cmocka_unit_test_setup_teardown(an_added_attribute_comes_before_a_kept_one, setup, teardown),
       cmocka_unit_test_setup_teardown(texts_are_found_by_words_and_lists_without_case, setup,
                                       teardown),
   };

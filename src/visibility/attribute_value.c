@@ -229,8 +229,8 @@ static void index_one(const attribute *at, const pb_Payload *p, attribute_values
   }
 }
 
-void attributes_index(const pb_store_Namespace *ns, const pb_SearchAttributes *in, arena *a,
-                      store_attribute **ret, size_t *ret_n, span *ret_division) {
+void attributes_index(const pb_store_Namespace *ns, const pb_SearchAttributes *in, size_t more,
+                      arena *a, store_attribute **ret, size_t *ret_n, span *ret_division) {
   attribute_values values = {.arena = a};
   size_t n = in ? in->indexed_fields.n : 0;
   attribute *of = NULL;
@@ -247,7 +247,7 @@ void attributes_index(const pb_store_Namespace *ns, const pb_SearchAttributes *i
     }
     until[i] = values.n;
   }
-  *ret = arena_array(a, store_attribute, values.n + 1);
+  *ret = arena_array(a, store_attribute, values.n + more + 1);
   *ret_n = values.n;
   for (size_t i = 0, k = 0; i < n; i++) {
     for (; k < until[i]; k++) {

@@ -13,18 +13,11 @@ typedef struct checker {
 
 static const span schedule_id = SPAN_INIT("ScheduleId");
 
-/* The prefix of the server's own names may be left out or be too many. */
-static bool find_alias(const pb_store_Namespace *ns, span name, arena *a, attribute *ret) {
-  const span prefix = SPAN("Temporal");
-  span other = span_starts_with(name, prefix) ? span_of(name.p + prefix.n, name.n - prefix.n)
-                                              : arena_spanf(a, "Temporal%.*s", SPAN_ARG(name));
-  if (span_eq(name, schedule_id)) other = SPAN("WorkflowId");
-  return attribute_find(ns, other, ret) && ret->kind != ATTRIBUTE_CUSTOM;
-}
-
 static err *find(checker *k, const node *n, attribute *ret) {
   const pb_store_Namespace *ns = k->c->ns;
-  if (!attribute_find(ns, n->text, ret) && !find_alias(ns, n->text, k->arena, ret)) {
+  bool known = attribute_find_to_ask(ns, n->text, k->arena, ret);
+  if (!known && span_eq(n->text, schedule_id)) known = attribute_find(ns, SPAN("WorkflowId"), ret);
+  if (!known) {
     return filter_error(k->arena, n->at, "invalid search attribute: %.*s", SPAN_ARG(n->text));
   }
   ret->name = n->text;

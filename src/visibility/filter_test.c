@@ -176,6 +176,9 @@ static void names_may_be_quoted_and_have_aliases(void **state) {
   static const example examples[] = {
       {"`K` = 'a'", "(in K 'a')"},
       {"ScheduledById = 'a'", "(in #9 'a')"},
+      {"FailureType = 'a' AND TemporalFailureRootType = 'b'", "(AND (in #17 'a') (in #18 'b'))"},
+      {"FailureFingerprint = '00ff'", "(in #19 '00ff')"},
+      {"RetryingActivities > 0", "(> #20 0)"},
       {"ScheduleId = 'a'", "(in @1 'temporal-sys-scheduler:a')"},
       {"NamespaceDivision = 'a'", "(in @13 'a') divided"},
       {"TemporalNamespaceDivision IS NULL", "(missing @13) divided"},

@@ -38,12 +38,11 @@ pb_Failure *failure_of_server(arena *a, const char *message, bool non_retryable)
   return f;
 }
 
-/* The longest start of s within the budget that does not end inside a UTF-8 character. */
+/* The longest start of s within the budget. */
 static span cut_text(span s, size_t *budget) {
-  size_t n = MIN(s.n, *budget);
-  while (n > 0 && n < s.n && (s.p[n] & 0xc0) == 0x80) n--;
-  *budget -= n;
-  return span_of(s.p, n);
+  s = span_cut(s, *budget);
+  *budget -= s.n;
+  return s;
 }
 
 /* Keeps what identifies a failure and as much text as fits; details are dropped. */
