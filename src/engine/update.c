@@ -231,7 +231,7 @@ void updates_send(engine_run *run, arena *a, pb_list_Message *ret) {
     run_update *u = CONTAINER_OF(node, run_update, node);
     if (!update_waits(u) || (u->sent && is_heartbeat)) continue;
     u->sent = true;
-    ret->v[ret->n++] = message_for(run, u, a);
+    if (!u->item_id) ret->v[ret->n++] = message_for(run, u, a); /* else an event holds it */
   }
 }
 

@@ -58,8 +58,8 @@ void updates_release(engine_run *run);
 /* After a load: those that an event admitted wait again. */
 void updates_load(engine_run *run);
 
-/* The messages of a task that is handed out: all that wait, oldest first. One that keeps itself
- * alive by heartbeats has those of before already. */
+/* The messages of a task that is handed out: all that wait, oldest first, but for those that the
+ * worker finds in the history. One that keeps itself alive by heartbeats has those of before. */
 void updates_send(engine_run *run, arena *a, pb_list_Message *ret_messages);
 /* The worker did not get them. */
 void updates_unsend(engine_run *run);

@@ -418,16 +418,16 @@ bool engine_settle(engine_run *run, engine_step *st) {
 
 /* --- failure and timeout --- */
 
-/* A task whose worker had the run cached gets another normal attempt elsewhere; otherwise the next
- * attempt is transient. */
-static void next_attempt(engine_run *run, bool was_taken) {
+/* A task whose worker had the run cached gets another normal attempt elsewhere, and so does one
+ * that does not count; otherwise the next attempt is transient. */
+static void next_attempt(engine_run *run, bool counts) {
   pb_store_RunState *s = &run->state;
   bool was_sticky = s->sticky_queue.n > 0;
   int32_t attempt = s->wft_attempt;
   wft_clear(run);
   wft_clear_sticky(run);
   s->wft_failures++;
-  s->wft_attempt = was_sticky || !was_taken ? attempt : attempt + 1;
+  s->wft_attempt = was_sticky || !counts ? attempt : attempt + 1;
   if (s->wft_attempt >= UPDATES_FAIL_FROM_ATTEMPT) updates_abort(run, UPDATE_ABORT_TASK_FAILING);
   wft_schedule(run, true);
 }
@@ -464,7 +464,7 @@ void wft_failed(engine_run *run, int32_t cause, const pb_Failure *failure, span 
   s->last_wft_timeout_type = 0;
   s->last_wft_failure = (pb_Failure *)failure;
   s->close_attempted = cause == PB_WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
-  next_attempt(run, true);
+  next_attempt(run, cause != PB_WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND);
 }
 
 void wft_failed_full(engine_run *run) {

@@ -5,6 +5,7 @@
                                  or build/perdure) answer as recorded, and are ten recordings, other
                                  ones every day, still true of the original; --full: all of them
   run.py --list                  every scenario with a line about it
+  run.py --matrix                every value of the protocol and the scenarios that show it
   run.py --check HOST:PORT       run them against a server and compare with the recordings
   run.py --live                  the same against the original itself, started for the purpose
   run.py --record                run them against the original and renew the recordings
@@ -29,6 +30,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import matrix  # noqa: E402
 from differences import MISSING, ours  # noqa: E402
 from driver import original, recording, registry  # noqa: E402
 from driver.compare import explain, kind_of, record_differences  # noqa: E402
@@ -38,7 +40,7 @@ from driver.script import Script  # noqa: E402
 
 
 def play(scenario, server):
-    """Runs one scenario. Returns its normalised steps and what stopped it, if anything did."""
+    """Runs one scenario. Returns what it asked for, its normalised steps, and what stopped it."""
     script = Script(server, scenario.name, uuid.uuid4().hex[:8])
     problem = None
     try:
@@ -49,7 +51,7 @@ def play(scenario, server):
         problem = f"{type(error).__name__}: {error} (line {line} of the scenario's file)"
     finally:
         script.close()
-    return Normaliser(scenario.name, script.names()).record(script.steps), problem
+    return script.asked, Normaliser(scenario.name, script.names()).record(script.steps), problem
 
 
 def judge(scenario, steps, problem, is_original):
@@ -88,7 +90,7 @@ def rotated(scenarios, count):
 
 
 def play_all(scenarios, address, jobs):
-    """Yields (scenario, steps, problem, seconds) as they end; server-wide ones run alone first."""
+    """Yields (scenario, asked, steps, problem, seconds) at each end; server-wide ones first."""
     server = Server(address)
 
     def timed(scenario):
@@ -110,7 +112,7 @@ def record(scenarios, jobs):
     failed = 0
     version = original.version()
     with original.Original() as address:
-        for scenario, steps, problem, seconds in play_all(scenarios, address, jobs):
+        for scenario, asked, steps, problem, seconds in play_all(scenarios, address, jobs):
             if problem:
                 failed += 1
                 print(f"not ok {scenario.name}\n  {problem}", flush=True)
@@ -118,7 +120,7 @@ def record(scenarios, jobs):
                 continue
             old = recording.read(scenario.name)
             same = old is not None and not any(record_differences(old, steps))
-            recording.save(scenario.name, version, old if same else steps)
+            recording.save(scenario.name, version, asked, old if same else steps)
             word = "unchanged" if same else "recorded"
             print(f"{word} {scenario.name} ({seconds:.1f} s)", flush=True)
     return len(scenarios) - failed, failed
@@ -128,7 +130,7 @@ def check(scenarios, address, options):
     """With --again what failed is run once more, alone: a crowded machine upsets timings."""
     failed, kinds = [], {}
     is_original = options.original or options.live
-    for scenario, steps, problem, seconds in play_all(scenarios, address, options.jobs):
+    for scenario, _, steps, problem, seconds in play_all(scenarios, address, options.jobs):
         lines, found = judge(scenario, steps, problem, is_original)
         for difference in found:
             kinds.setdefault(kind_of(difference), set()).add(scenario.name)
@@ -149,12 +151,10 @@ def check(scenarios, address, options):
 
 
 def prove():
-    """The test of the comparison itself, counted like scenarios."""
+    """The tests of the comparison itself and of the matrix, counted like scenarios."""
     import unittest
 
-    import test_recordings
-
-    tests = unittest.defaultTestLoader.loadTestsFromModule(test_recordings)
+    tests = unittest.defaultTestLoader.loadTestsFromNames(["test_recordings", "test_matrix"])
     found = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(tests)
     failed = len(found.failures) + len(found.errors)
     return found.testsRun - failed, failed
@@ -185,6 +185,9 @@ def suite(options):
 
 def main():
     options = arguments()
+    if options.matrix:
+        matrix.show()
+        return 0
     scenarios = chosen(options)
     if options.list:
         for scenario in scenarios:
@@ -208,7 +211,8 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for flag in ("list", "record", "live", "full", "original", "details", "again", "summary"):
+    verbs = ("list", "matrix", "record", "live")
+    for flag in (*verbs, "full", "original", "details", "again", "summary"):
         parser.add_argument(f"--{flag}", action="store_true")
     parser.add_argument("--check", metavar="HOST:PORT")
     parser.add_argument("--only", action="append", default=[])

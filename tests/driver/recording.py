@@ -23,8 +23,8 @@ def path_of(name):
     return FOLDER / f"{name}.json"
 
 
-def save(name, original, steps):
-    document = {"scenario": name, "original": original, "steps": steps}
+def save(name, original, asked, steps):
+    document = {"scenario": name, "original": original, "asked": sorted(asked), "steps": steps}
     path_of(name).write_text(_layout(document, 0) + "\n", encoding="utf-8")
 
 
@@ -35,6 +35,11 @@ def read(name):
     except FileNotFoundError:
         return None
     return document["steps"]
+
+
+def asked(name):
+    """The names of the enum values that stood in the scenario's requests."""
+    return json.loads(path_of(name).read_text(encoding="utf-8"))["asked"]
 
 
 def version(name):

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from temporalio.api.enums.v1 import event_type_pb2 as event_enum
 from temporalio.api.enums.v1 import failed_cause_pb2 as cause_enum
 
+from .named import in_request
 from .rpc import RpcError, request_type, to_json
-from .values import payloads
+from .values import payloads, timer
 
 DEFAULT_TIMEOUT_S = 20
 POLL_TIMEOUT_S = 15  # tried twice
@@ -31,6 +32,7 @@ class Script:
         self.sticky = f"{name}-sticky-{nonce}"
         self._names = [(self.wid, "$wid"), (self.queue, "$queue"), (self.sticky, "$sticky")]
         self.steps = []
+        self.asked = set()  # names of enum values in its requests
         self._labels = {}
         self._pool = ThreadPoolExecutor(max_workers=8)
 
@@ -63,8 +65,9 @@ class Script:
             fields.setdefault("namespace", self.namespace)
         if "identity" in known:
             fields.setdefault("identity", "script")
-        fields = {k: v for k, v in fields.items() if v is not None}
-        return self.server.call(method, request_type(method)(**fields), timeout, metadata)
+        request = request_type(method)(**{k: v for k, v in fields.items() if v is not None})
+        self.asked |= in_request(request)
+        return self.server.call(method, request, timeout, metadata)
 
     def does(self, label, method, **fields):
         """One call whose answer, or error, is noted. Returns the answer or None."""
@@ -254,6 +257,11 @@ class Script:
         task = self.task()
         self.complete(task, *commands, **fields)
         return task
+
+    def idle(self, **fields):
+        """A workflow whose first task is done: nothing is pending but a long timer."""
+        self.start(**fields)
+        self.step(timer("t", 60))
 
     def sticky_attributes(self, seconds=5):
         return {

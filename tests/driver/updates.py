@@ -71,6 +71,20 @@ def requests(task):
     return found
 
 
+def admitted(task):
+    """What an earlier run admitted and this one took over: the worker finds it in the history."""
+    found = []
+    for event in task.history.events:
+        if event.HasField("workflow_execution_update_admitted_event_attributes"):
+            request = event.workflow_execution_update_admitted_event_attributes.request
+            instance = request.meta.update_id
+            incoming = protocol_pb.Message(
+                id=f"{instance}/request", protocol_instance_id=instance, event_id=event.event_id
+            )
+            found.append((incoming, request))
+    return found
+
+
 def message(instance, body, suffix, **more):
     packed = Any()
     packed.Pack(body)
@@ -112,21 +126,13 @@ def says(*messages):
 
 def accepted(task, *values, at=0):
     """Messages that accept and complete one update of the task."""
-    incoming, request = requests(task)[at]
+    incoming, request = (requests(task) or admitted(task))[at]
     return [acceptance(incoming, request), response(incoming.protocol_instance_id, *values)]
 
 
 def answer(t, task, *messages, commands=(), **more):
     """Completes the task with these messages, each at its command; further commands follow."""
     return t.complete(task, *says(*messages), *commands, messages=list(messages), **more)
-
-
-def idle(t, **more):
-    """A workflow whose first task is done: nothing is pending but a long timer."""
-    from .values import timer
-
-    t.start(**more)
-    t.step(timer("t", 60))
 
 
 def note_messages(t, task, label="messages"):

@@ -108,6 +108,7 @@ def activity_failed(t):
         cause=cause,
         non_retryable=True,
         details=payloads("d1", 2),
+        category=1,
     )
     t.activity_failed(t.activity_task(), failure)
     t.step(done())
@@ -479,10 +480,10 @@ def command_metadata_and_groups(t):
 def activity_failed_with_cause(t):
     """The cause that a worker names for a failed activity is written nowhere."""
     t.start()
-    t.step(activity("a", t.queue, retry_policy=once()), activity("b", t.queue,
-                                                                retry_policy=once()))
-    for cause in (1, 3):
-        task = t.activity_task()
+    causes = (1, 2, 3)
+    t.step(*[activity(f"a{i}", f"{t.queue}-{i}", retry_policy=once()) for i in causes])
+    for cause in causes:
+        task = t.activity_task(queue=f"{t.queue}-{cause}")
         t.does("failed", "RespondActivityTaskFailed", task_token=task.task_token,
                failure=app_failure(), cause=cause)
     t.step(done())

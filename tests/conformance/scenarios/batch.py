@@ -5,10 +5,12 @@ import time
 from driver.registry import scenario
 from driver.rpc import RpcError, to_json
 from driver.values import payload, payloads, timer
+from temporalio.api.enums.v1 import batch_operation_pb2 as batch_enum
 
 from scenarios.namespaces import own
 
-RUNNING = 1
+STATE = batch_enum.BatchOperationState
+RUNNING = STATE.Value("BATCH_OPERATION_STATE_RUNNING")
 
 
 def start_some(t, count=3):
@@ -153,6 +155,16 @@ def batch_reset_legacy_type(t):
 
 
 @scenario()
+def batch_reset_legacy_type_last(t):
+    """The older field, for the last workflow task."""
+    ids = start_some(t, 2)
+    batch(t, executions=executions(ids), reset_operation={"identity": "operator", "reset_type": 2})
+    over(t)
+    types(t, ids)
+    end(t, ids)
+
+
+@scenario()
 def batch_some_missing(t):
     """Executions that are not there, or closed already."""
     ids = start_some(t, 2)
@@ -185,9 +197,11 @@ def batch_stop(t):
         signal_operation={"signal": "slow"},
     )
     time.sleep(0.5)
+    running = t.call("DescribeBatchOperation", job_id=t.wid)
+    t.note("state while it runs", STATE.Name(running.state))
     t.does("stop", "StopBatchOperation", job_id=t.wid, reason="enough", identity="operator")
     answer = t.call("DescribeBatchOperation", job_id=t.wid)
-    t.note("state", answer.state)
+    t.note("state", STATE.Name(answer.state))
     t.note("reason", answer.reason)
     t.does("stop again", "StopBatchOperation", job_id=t.wid, reason="enough")
     end(t, ids)

@@ -44,6 +44,13 @@ def history_pages(t):
 
 
 @scenario()
+def history_all_events_filter(t):
+    """The filter for all events is no filter."""
+    _some_events(t)
+    _pages(t, "all events", READ, history_event_filter_type=1)
+
+
+@scenario()
 def history_pages_reverse(t):
     """The same backwards."""
     _some_events(t)

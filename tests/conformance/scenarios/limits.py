@@ -4,13 +4,21 @@ import grpc
 from driver.registry import scenario
 from driver.rpc import WORKFLOW_SERVICE, request_type, response_type, to_json
 from driver.script import summary
-from driver.values import activity, blob, command, done, payload, timer
+from driver.values import activity, blob, command, done, payload, signal_external, timer
 
 
 def _last_events(t, label, count, **fields):
     found = t.events()
     t.note(label, [to_json(event) for event in found[-count:]])
     t.note(label + ": number of events", len(found))
+
+
+def _note_suggestion(t, task):
+    """What the newest WorkflowTaskStarted says."""
+    last = t.events()[int(task.started_event_id) - 1]
+    started = to_json(last.workflow_task_started_event_attributes)
+    wanted = ("suggest_continue_as_new", "suggest_continue_as_new_reasons")
+    t.note("suggested", {name: started.get(name) for name in wanted})
 
 
 @scenario()
@@ -35,6 +43,56 @@ def limit_buffered_events(t):
     t.note("history", [summary(event) for event in t.events()])
     t.step(done())
     _last_events(t, "last events", 4)
+
+
+@scenario()
+def limit_signals(t):
+    """A run takes 10,000 signals; one more is refused, from a client and from a workflow."""
+    target = t.wid + "-target"
+    t.start("start the target", workflow_id=target, task_queue={"name": t.queue + "-target"})
+    full = t.execution(workflow_id=target)
+
+    def send(count):
+        for _ in range(count):
+            t.call("SignalWorkflowExecution", workflow_execution=full, signal_name="sig")
+
+    for sender in [t.later(send, 1250) for _ in range(8)]:
+        sender.result(200)
+    t.signal(workflow_execution=full, label="one more")
+    t.start()
+    t.step(signal_external(target), label="one more from a workflow")
+    t.wait_for("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED")
+    t.history()
+    t.describe("describe the target", workflow_id=target)
+    t.terminate()
+    t.terminate("terminate the target", workflow_execution=full)
+
+
+@scenario()
+def suggest_continue_as_new_size(t):
+    """From 4 MiB of history on, each task suggests to continue as new."""
+    t.start()
+    marker = command("record_marker", marker_name="m", details={"d": blob(1_500_000)})
+    t.step(marker, timer("t", 60))
+    t.signal()
+    t.step(marker, marker)
+    t.signal()
+    _note_suggestion(t, t.poll_call())
+    t.terminate()
+
+
+@scenario()
+def suggest_continue_as_new_count(t):
+    """From 4096 events on, each task suggests to continue as new."""
+    t.start()
+    t.step(*[command("record_marker", marker_name="m") for _ in range(4090)], timer("t", 60))
+    t.signal()
+    for _ in range(2):
+        task = t.poll_call()
+        _note_suggestion(t, task)
+        fields = {"task_token": task.task_token, "identity": "worker"}
+        t.call("RespondWorkflowTaskCompleted", force_create_new_workflow_task=True, **fields)
+    t.terminate()
 
 
 @scenario()

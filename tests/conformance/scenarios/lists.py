@@ -396,7 +396,8 @@ def search_attributes_bad_values(t):
 def search_attributes_upserted(t):
     """Start, upsert and continue-as-new set, change and remove attributes; events show types."""
     _attributes(t)
-    _start(t, "first", ScriptKeyword="x")
+    _start(t, "first", ScriptKeyword="x")  # waits until the attributes are known
+    _end(t, "first")
     t.start(search_attributes=_fields(ScriptKeyword="a", ScriptInt=1, ScriptText=None))
     t.describe("describe started")
     t.step(
@@ -418,6 +419,6 @@ def search_attributes_upserted(t):
         ),
     )
     t.history(t.run)
+    t.wait_for("WORKFLOW_TASK_SCHEDULED")
     t.describe("describe continued")
     t.terminate()
-    _end(t, "first")

@@ -4,7 +4,7 @@ import time
 
 from driver.registry import scenario
 from driver.rpc import RpcError, to_json
-from driver.values import done, secs, timer
+from driver.values import done, secs
 
 DAY_S = 86400
 
@@ -250,8 +250,7 @@ def namespace_list_pages(t):
 def namespace_deleted(t):
     """Deleted with what is in it; the name is free again."""
     name = own(t)
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     t.start("start two", workflow_id=t.wid + "-two")
     t.step(done())
     answer = t.call("DeleteNamespace", namespace=name)
@@ -291,7 +290,7 @@ def namespace_deleted_with_delay(t):
     deleted = t.call("DeleteNamespace", namespace=name, namespace_delete_delay=secs(60))
     renamed = deleted.deleted_namespace
     found = t.call("DescribeNamespace", namespace=renamed)
-    t.note("state under the new name", found.namespace_info.state)
+    t.note("state under the new name", to_json(found.namespace_info)["state"])
     t.note("same id", found.namespace_info.id == id)
     t.note("state by id", t.call("DescribeNamespace", namespace=None, id=id).namespace_info.state)
     describe(t, "describe by the old name", name)

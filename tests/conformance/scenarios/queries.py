@@ -23,8 +23,7 @@ def _answer(t, task, result=None, error=None, **fields):
 @scenario()
 def query_direct(t):
     """An idle workflow: the query comes as a task of its own with the whole history."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     asked = t.later(t.query_call, "state")
     task = t.note_task("query task", t.poll_call())
     _answer(t, task, "fine")
@@ -36,8 +35,7 @@ def query_direct(t):
 @scenario()
 def query_direct_failed(t):
     """A query the worker fails, with a message and with a failure."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     asked = t.later(t.query_call, "state")
     _answer(t, t.note_task("query task", t.poll_call()), error="unknown query")
     t.settle("query", asked)
@@ -63,8 +61,7 @@ def query_closed(t):
 @scenario()
 def query_reject_failed(t):
     """Reject conditions of open and failed workflows."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     asked = t.later(t.query_call, "state", query_reject_condition=2)
     _answer(t, t.note_task("query task", t.poll_call()), "open")
     t.settle("open, none rejected", asked)
@@ -95,8 +92,7 @@ def query_first_task(t):
 @scenario()
 def query_pending_task(t):
     """A query while a task is scheduled rides on it; a failed result comes back as error."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     t.signal("wake")
     asked = t.later(t.query_call, "state")
     time.sleep(0.5)
@@ -203,16 +199,14 @@ def query_sticky_gone(t):
 @scenario()
 def query_no_poller(t):
     """Nobody polls: the answer before the deadline."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     t.query(timeout=3)
 
 
 @scenario()
 def query_no_poller_for_long(t):
     """Nobody has polled for more than twenty seconds."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     time.sleep(20.5)
     t.query(timeout=3)
 
@@ -220,8 +214,7 @@ def query_no_poller_for_long(t):
 @scenario()
 def query_after_failed_tasks(t):
     """A workflow whose task keeps failing refuses queries."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     t.signal()
     for _ in range(3):
         t.fail_task(t.task())
@@ -231,8 +224,7 @@ def query_after_failed_tasks(t):
 @scenario()
 def query_with_details(t):
     """Arguments and header of a query reach the worker."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     query = {
         "query_type": "detail",
         "query_args": payloads("arg", 2),

@@ -16,10 +16,6 @@ from driver.values import (
     timer,
 )
 
-SIGNALS = 1  # exclude types
-UPDATES = 2
-CANCEL_REQUESTS = 4
-
 
 def reset(t, finish_id, label="reset", run_id=None, wid=None, **fields):
     """Resets and returns the new run's id, or None."""
@@ -36,7 +32,7 @@ def reset(t, finish_id, label="reset", run_id=None, wid=None, **fields):
     return answer.run_id if answer else None
 
 
-def _both(t, old, new):
+def both(t, old, new):
     t.history(old, "history of the old run")
     t.history(new, "history of the new run")
 
@@ -44,10 +40,9 @@ def _both(t, old, new):
 @scenario()
 def reset_open_run(t):
     """An open run: it is terminated, and its successor begins after the point."""
-    t.start(input=payloads("in"), memo={"fields": {"m": payload(1)}})
-    t.step(timer("t", 60))
+    t.idle(input=payloads("in"), memo={"fields": {"m": payload(1)}})
     new = reset(t, 4)
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.describe("describe the old run", t.run)
     t.describe("describe the new run", new)
     t.step(done("again"))
@@ -61,7 +56,7 @@ def reset_closed_run(t):
     t.start()
     t.step(done("first"))
     new = reset(t, 4)
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.describe("describe the old run", t.run)
     t.step(done("second"))
     t.history(new, "history at the end")
@@ -70,19 +65,17 @@ def reset_closed_run(t):
 @scenario()
 def reset_without_optional_fields(t):
     """No reason, no request id, no identity."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     reset(t, 4, "no request id", reason="", request_id="", identity="")
     new = reset(t, 4, reason="", identity="")
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.terminate()
 
 
 @scenario()
 def reset_points_of_a_task(t):
     """The point may be a task's Started, Completed or what would have been its end."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     t.signal("wake")
     t.step(timer("u", 60))
     for point in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 99, -1):
@@ -100,7 +93,7 @@ def reset_second_task(t):
     t.signal("wake")
     t.step(timer("u", 60))
     new = reset(t, 10)
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.describe("describe the new run", new)
     t.activity_done(t.activity_task(), "result")
     t.step(done("again"))
@@ -117,7 +110,7 @@ def reset_started_activity(t):
     t.signal("wake")
     t.step(timer("u", 60))
     new = reset(t, 9)
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.describe("describe the new run", new)
     t.activity_done(task, "late")
     t.terminate()
@@ -174,191 +167,6 @@ def reset_timer(t):
 
 
 @scenario()
-def reset_reapplies_signals(t):
-    """Signals after the point are sent again, those before are kept."""
-    t.start()
-    t.signal("before", "a")
-    t.step(timer("t", 60))
-    t.signal("after", "b", header={"fields": {"h": payload(1)}}, identity="caller")
-    t.signal("last", "c", request_id="third")
-    new = reset(t, 5)
-    _both(t, t.run, new)
-    t.describe("describe the new run", new)
-    t.signal("last", "d", request_id="third", label="signal of a known request")
-    t.history(new, "history after the repetition")
-    t.terminate()
-
-
-@scenario()
-def reset_reapply_none(t):
-    """reset_reapply_type NONE."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("after", "b")
-    new = reset(t, 4, reset_reapply_type=2)
-    t.history(new, "history of the new run")
-    t.terminate()
-
-
-@scenario()
-def reset_reapply_signal_type(t):
-    """reset_reapply_type SIGNAL."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("after", "b")
-    new = reset(t, 4, reset_reapply_type=1)
-    t.history(new, "history of the new run")
-    t.terminate()
-
-
-@scenario()
-def reset_reapply_all_type(t):
-    """reset_reapply_type ALL_ELIGIBLE."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("after", "b")
-    new = reset(t, 4, reset_reapply_type=3)
-    t.history(new, "history of the new run")
-    t.terminate()
-
-
-@scenario()
-def reset_exclude_unknown_type(t):
-    """An exclude type that does not exist excludes nothing."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("after", "b")
-    new = reset(t, 4, "unknown exclude type", run_id=t.run, reset_reapply_exclude_types=[9])
-    if new:
-        t.history(new, "history of the new run")
-    t.terminate()
-
-
-def _attach(t):
-    t.start(
-        "attach",
-        request_id="attached",
-        workflow_id_conflict_policy=2,
-        on_conflict_options={"attach_request_id": True},
-    )
-
-
-@scenario()
-def reset_reapplies_options(t):
-    """A start that attached its request id after the point is remembered by the new run."""
-    t.start()
-    t.step(timer("t", 60))
-    _attach(t)
-    new = reset(t, 4)
-    t.history(new, "history of the new run")
-    t.describe("describe the new run", new)
-    _attach(t)
-    t.terminate()
-
-
-@scenario()
-def reset_reapply_none_and_options(t):
-    """Options after the point with reset_reapply_type NONE."""
-    t.start()
-    t.step(timer("t", 60))
-    _attach(t)
-    t.signal()
-    new = reset(t, 4, reset_reapply_type=2)
-    t.history(new, "history of the new run")
-    t.terminate()
-
-
-@scenario()
-def reset_exclude_signals(t):
-    """reset_reapply_exclude_types SIGNAL."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("after", "b")
-    new = reset(t, 4, reset_reapply_exclude_types=[SIGNALS])
-    t.history(new, "history of the new run")
-    t.terminate()
-
-
-@scenario()
-def reset_exclude_others(t):
-    """Excluding updates, Nexus and cancel requests leaves signals."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("after", "b")
-    new = reset(t, 4, reset_reapply_exclude_types=[UPDATES, 3, CANCEL_REQUESTS])
-    t.history(new, "history of the new run")
-    t.terminate()
-
-
-@scenario()
-def reset_drops_cancel_request(t):
-    """A cancel request after the point: whether it is repeated."""
-    t.start()
-    t.step(timer("t", 60))
-    t.cancel(reason="why")
-    new = reset(t, 4)
-    t.history(new, "history of the new run")
-    t.describe("describe the new run", new)
-    t.terminate()
-
-
-@scenario()
-def reset_excludes_cancel_request(t):
-    """reset_reapply_exclude_types CANCEL_REQUEST."""
-    t.start()
-    t.step(timer("t", 60))
-    t.cancel()
-    new = reset(t, 4, reset_reapply_exclude_types=[CANCEL_REQUESTS])
-    t.history(new, "history of the new run")
-    t.terminate()
-
-
-@scenario()
-def reset_keeps_cancel_request(t):
-    """A cancel request before the point stays."""
-    t.start()
-    t.step(timer("t", 60))
-    t.cancel()
-    t.step(timer("u", 60))
-    new = reset(t, 8)
-    t.history(new, "history of the new run")
-    t.cancel("cancel again")
-    t.history(new, "history after the second")
-    t.terminate()
-
-
-@scenario()
-def reset_reapplies_over_chain(t):
-    """Signals of the runs that followed by continue-as-new are sent again too."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("first", "a")
-    t.step(command("continue_as_new_workflow_execution"))
-    t.signal("second", "b")
-    t.step(timer("u", 60))
-    t.signal("third", "c")
-    new = reset(t, 4, run_id=t.run)
-    t.history(t.run, "history of the old run")
-    t.history(new, "history of the new run")
-    t.describe("describe the new run", new)
-    t.terminate()
-
-
-@scenario()
-def reset_reapply_none_over_chain(t):
-    """Nothing of the runs that followed with NONE; they are terminated all the same."""
-    t.start()
-    t.step(command("continue_as_new_workflow_execution"))
-    following = t.events(t.run)[-1]
-    following = following.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
-    t.signal("second", "b")
-    new = reset(t, 4, run_id=t.run, reset_reapply_type=2)
-    t.history(new, "history of the new run")
-    t.history(following, "history of the run that followed")
-    t.terminate()
-
-
-@scenario()
 def reset_older_run(t):
     """An older run, not part of the current chain."""
     t.start()
@@ -375,8 +183,7 @@ def reset_older_run(t):
 @scenario()
 def reset_repeated_request(t):
     """The same request id again makes another run and terminates the first."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     first = reset(t, 4, "first", run_id=t.run)
     second = reset(t, 4, "second", run_id=t.run)
     t.history(first, "history of the first")
@@ -387,8 +194,7 @@ def reset_repeated_request(t):
 @scenario()
 def reset_of_reset(t):
     """A run that came from a reset is reset again."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     t.signal("one")
     first = reset(t, 4, "first")
     t.step(timer("u", 60))
@@ -424,7 +230,7 @@ def reset_during_task(t):
     task = t.task()
     new = reset(t, 4)
     t.complete(task, done())
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.terminate()
 
 
@@ -433,7 +239,7 @@ def reset_scheduled_task(t):
     """The task at the point was scheduled and never taken."""
     t.start()
     new = reset(t, 3)
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.step(done())
     t.history(new, "history at the end")
 
@@ -451,8 +257,7 @@ def reset_without_completed_task(t):
 @scenario()
 def reset_errors(t):
     """Executions that are not there, and fields that are not valid."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     reset(t, 4, "no such workflow", wid="nobody")
     reset(t, 4, "no such run", run_id="5a4ac5f7-9a5d-4f5e-8bd7-5a4a1d9c2f00")
     reset(t, 4, "run id is no UUID", run_id="nonsense")
@@ -521,8 +326,7 @@ def reset_markers_and_memo(t):
 @scenario()
 def reset_post_signal(t):
     """post_reset_operations: a signal."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     t.signal("after")
     operation = {
         "signal_workflow": {
@@ -539,8 +343,7 @@ def reset_post_signal(t):
 @scenario()
 def reset_post_operation_errors(t):
     """post_reset_operations that cannot be."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     reset(t, 4, "empty operation", run_id=t.run, post_reset_operations=[{}])
     unnamed = {"signal_workflow": {}}
     reset(t, 4, "signal without name", run_id=t.run, post_reset_operations=[unnamed])
@@ -550,8 +353,7 @@ def reset_post_operation_errors(t):
 @scenario()
 def reset_poll_follows(t):
     """A client that waits for the close event of the terminated run."""
-    t.start()
-    t.step(timer("t", 60))
+    t.idle()
     waiting = t.later(
         t.call,
         "GetWorkflowExecutionHistory",
@@ -563,20 +365,6 @@ def reset_poll_follows(t):
     reset(t, 4)
     page = waiting.result(20)
     t.note("close event", [to_json(e) for e in page.history.events])
-    t.terminate()
-
-
-@scenario()
-def reset_signal_with_buffer(t):
-    """Signals that wait for a task in flight are sent again."""
-    t.start()
-    t.step(timer("t", 60))
-    t.signal("one")
-    task = t.task()
-    t.signal("two")
-    new = reset(t, 4)
-    t.complete(task)
-    _both(t, t.run, new)
     t.terminate()
 
 

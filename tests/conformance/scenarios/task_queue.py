@@ -3,7 +3,7 @@
 import time
 
 from driver.registry import scenario
-from driver.values import activity, done
+from driver.values import activity
 
 ALL = {"report_stats": True, "report_config": True, "report_pollers": True}
 

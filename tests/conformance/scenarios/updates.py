@@ -4,6 +4,7 @@ import time
 
 from driver import updates as u
 from driver.registry import scenario
+from driver.rpc import to_json
 from driver.values import app_failure, blob, command, done, payloads, secs, timer
 
 TOO_MANY_UPDATES = 3
@@ -12,7 +13,7 @@ TOO_MANY_UPDATES = 3
 @scenario()
 def update_completed(t):
     """An idle workflow accepts and completes an update in one task that existed in memory only."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, "u", 1, 2)
     task = t.task(whole=True)
     u.answer(t, task, *u.accepted(task, "three"))
@@ -24,7 +25,7 @@ def update_completed(t):
 @scenario()
 def update_completed_with_failure(t):
     """A handler that fails: the outcome is the failure, the stage COMPLETED."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     incoming, request = u.requests(task)[0]
@@ -38,7 +39,7 @@ def update_completed_with_failure(t):
 @scenario()
 def update_accepted_then_completed(t):
     """Accepted in one task, completed in a later one; a client waits for each stage."""
-    u.idle(t)
+    t.idle()
     first = u.later(t, stage=u.ACCEPTED)
     task = t.task()
     incoming, request = u.requests(task)[0]
@@ -59,7 +60,7 @@ def update_accepted_then_completed(t):
 @scenario()
 def update_wait_accepted_gets_outcome(t):
     """Who waits for ACCEPTED gets the outcome if it is there in the same task."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, stage=u.ACCEPTED)
     task = t.task()
     u.answer(t, task, *u.accepted(task, "at once"))
@@ -69,7 +70,7 @@ def update_wait_accepted_gets_outcome(t):
 @scenario()
 def update_stage_unspecified(t):
     """No wait policy: as if COMPLETED was asked for."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, stage=None)
     task = t.task()
     u.answer(t, task, *u.accepted(task, "x"))
@@ -79,7 +80,7 @@ def update_stage_unspecified(t):
 @scenario()
 def update_long_poll_ends(t):
     """After 20 s the stage that was reached is answered, with no outcome and no error."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=30)
     task = t.task()
     incoming, request = u.requests(task)[0]
@@ -92,7 +93,7 @@ def update_long_poll_ends(t):
 @scenario()
 def update_long_poll_admitted(t):
     """No worker: after 20 s the answer says ADMITTED; the workflow task is then in history."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=30)
     t.settle("update", sent, timeout=40)
     t.history()
@@ -102,7 +103,7 @@ def update_long_poll_admitted(t):
 @scenario()
 def update_client_deadline(t):
     """A deadline below 20 s ends the wait a little earlier, with the stage that was reached."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=3)
     task = t.task()
     incoming, request = u.requests(task)[0]
@@ -114,7 +115,7 @@ def update_client_deadline(t):
 @scenario()
 def update_rejected(t):
     """A validator refuses: outcome.failure with stage COMPLETED, no event, the id is free again."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     incoming, request = u.requests(task)[0]
@@ -132,7 +133,7 @@ def update_rejected(t):
 @scenario()
 def update_rejected_without_command(t):
     """A rejection comes as a message alone: the task leaves no trace."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task(whole=True)
     incoming, request = u.requests(task)[0]
@@ -160,7 +161,7 @@ def update_rejected_many_events(t):
 @scenario()
 def update_two_one_rejected(t):
     """Two updates in one task, one accepted and one rejected: the task is written."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     first = u.later(t, "a")
@@ -185,7 +186,7 @@ def update_two_one_rejected(t):
 @scenario()
 def update_unprocessed(t):
     """A worker that says nothing of an update: the server rejects it."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     t.complete(t.task())
     t.settle("update", sent)
@@ -195,7 +196,7 @@ def update_unprocessed(t):
 @scenario()
 def update_unprocessed_with_commands(t):
     """The same when the task also does something: it is written."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     t.complete(t.task(), timer("t2", 60))
     t.settle("update", sent)
@@ -205,7 +206,7 @@ def update_unprocessed_with_commands(t):
 @scenario()
 def update_dedupe_completed(t):
     """The same id again: the outcome comes without another event, also after the close."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, "u", 1)
     task = t.task()
     u.answer(t, task, *u.accepted(task, "one"))
@@ -225,7 +226,7 @@ def update_dedupe_completed(t):
 @scenario()
 def update_dedupe_admitted(t):
     """The same id while the first waits for a task: both get one outcome."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     first = u.later(t)
@@ -243,7 +244,7 @@ def update_dedupe_admitted(t):
 @scenario()
 def update_dedupe_accepted(t):
     """The same id while the first is accepted."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, stage=u.ACCEPTED)
     task = t.task()
     u.answer(t, task, u.acceptance(*u.requests(task)[0]))
@@ -285,7 +286,7 @@ def update_start_delay(t):
 @scenario()
 def update_during_task(t):
     """An update while a task is in flight waits for the next one, which is made for it."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     sent = u.later(t)
@@ -301,7 +302,7 @@ def update_during_task(t):
 @scenario()
 def update_during_task_returned_inline(t):
     """The task made for an update comes with the answer to the completion."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     sent = u.later(t)
@@ -316,7 +317,7 @@ def update_during_task_returned_inline(t):
 @scenario()
 def update_rejected_inline(t):
     """A rejection answered with the wish for a next task: there is none."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.complete(
@@ -329,7 +330,7 @@ def update_rejected_inline(t):
 @scenario()
 def update_many_in_flight(t):
     """Ten updates may be in flight; the eleventh is refused until one of them completes."""
-    u.idle(t)
+    t.idle()
     for i in range(10):
         sent = u.later(t, f"u{i}", stage=u.ACCEPTED)
         task = t.poll_call()
@@ -349,7 +350,7 @@ def update_many_in_flight(t):
 @scenario()
 def update_with_everything(t):
     """Header, several arguments, identity of the client, metadata of the event."""
-    u.idle(t)
+    t.idle()
     request = {
         "meta": {"update_id": "with-all", "identity": "somebody"},
         "input": {
@@ -368,7 +369,7 @@ def update_with_everything(t):
 @scenario()
 def update_run_id(t):
     """By run id, by a run id that is none, by the first run's id, of a workflow that is none."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, workflow_execution=t.execution(t.run), stage=u.ACCEPTED)
     task = t.task()
     u.answer(t, task, *u.accepted(task, 1))
@@ -390,7 +391,7 @@ def update_run_id(t):
 @scenario()
 def update_accept_and_close(t):
     """Accepted and completed in the task that closes the workflow."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     u.answer(t, task, *u.accepted(task, "last words"), commands=[done("end")])
@@ -402,7 +403,7 @@ def update_accept_and_close(t):
 @scenario()
 def update_accepted_workflow_completes(t):
     """The workflow completes with an accepted update: its outcome is a failure that says so."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     u.answer(t, task, u.acceptance(*u.requests(task)[0]), commands=[done("end")])
@@ -415,7 +416,7 @@ def update_accepted_workflow_completes(t):
 @scenario()
 def update_accepted_workflow_terminated(t):
     """Terminated with an accepted update."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     u.answer(t, task, u.acceptance(*u.requests(task)[0]))
@@ -428,7 +429,7 @@ def update_accepted_workflow_terminated(t):
 @scenario()
 def update_admitted_workflow_completes(t):
     """The workflow completes before the update is delivered: it completes all the same."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     sent = u.later(t)
@@ -442,7 +443,7 @@ def update_admitted_workflow_completes(t):
 @scenario()
 def update_admitted_workflow_terminated(t):
     """Terminated before the update is delivered, and while its task is in flight."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     time.sleep(0.6)
     t.terminate()
@@ -453,7 +454,7 @@ def update_admitted_workflow_terminated(t):
 @scenario()
 def update_sent_workflow_terminated(t):
     """Terminated while the task of the update is in flight."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.terminate()
@@ -465,7 +466,7 @@ def update_sent_workflow_terminated(t):
 @scenario()
 def update_sent_workflow_completes(t):
     """The task that got the update closes the workflow without a word about it."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.complete(task, done("end"))
@@ -476,7 +477,7 @@ def update_sent_workflow_completes(t):
 @scenario()
 def update_workflow_fails(t):
     """Accepted, then the workflow fails."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     u.answer(
@@ -492,7 +493,7 @@ def update_workflow_fails(t):
 @scenario()
 def update_workflow_times_out(t):
     """The run times out with one update accepted and one admitted."""
-    u.idle(t, workflow_run_timeout=secs(3))
+    t.idle(workflow_run_timeout=secs(3))
     sent = u.later(t, "accepted")
     task = t.task()
     u.answer(t, task, u.acceptance(*u.requests(task)[0]))
@@ -507,7 +508,7 @@ def update_workflow_times_out(t):
 @scenario()
 def update_limit_total(t):
     """A run takes 2,000 updates; from 1,800 on its worker is told to continue as new."""
-    u.idle(t)
+    t.idle()
     for known in range(0, 2000, 8):
         sent = [u.later(t, f"u{known + i}", stage=u.ACCEPTED) for i in range(8)]
         answered = 0
@@ -525,7 +526,7 @@ def update_limit_total(t):
         started = event.workflow_task_started_event_attributes
         if not suggested and TOO_MANY_UPDATES in started.suggest_continue_as_new_reasons:
             suggested = accepted
-            t.note("suggested", started.suggest_continue_as_new)
+            t.note("suggested", to_json(started)["suggest_continue_as_new_reasons"])
         accepted += event.HasField("workflow_execution_update_accepted_event_attributes")
     t.note("at 1,800 of 2,000, counting what is in flight", 1791 <= suggested <= 1800)
     u.send(t, "one-too-many", label="one more")
@@ -535,7 +536,7 @@ def update_limit_total(t):
 @scenario()
 def update_limit_bytes(t):
     """Requests of updates in flight may have 20 MiB in all."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     large = {"input": {"name": "upd", "args": blob(3 * 1024 * 1024)}}

@@ -14,7 +14,7 @@ def _again():
 @scenario()
 def update_follows_continue_as_new(t):
     """Not delivered before the run continues as new: it goes to the next run."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     sent = u.later(t, timeout=15)
@@ -31,7 +31,7 @@ def update_follows_continue_as_new(t):
 @scenario()
 def update_run_id_continue_as_new(t):
     """The same, sent to the run by its id."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     sent = u.later(t, timeout=8, workflow_execution=t.execution(t.run))
@@ -43,7 +43,7 @@ def update_run_id_continue_as_new(t):
 @scenario()
 def update_sent_continue_as_new(t):
     """Delivered, not answered, and the run continues as new."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=15)
     task = t.task()
     t.complete(task, _again())
@@ -57,7 +57,7 @@ def update_sent_continue_as_new(t):
 @scenario()
 def update_accepted_continue_as_new(t):
     """Accepted, and the run continues as new."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=15)
     task = t.task()
     u.answer(t, task, u.acceptance(*u.requests(task)[0]), commands=[_again()])
@@ -69,7 +69,7 @@ def update_accepted_continue_as_new(t):
 @scenario()
 def update_workflow_retried(t):
     """The run fails and is retried."""
-    u.idle(t, retry_policy=retry(1.0))
+    t.idle(retry_policy=retry(1.0))
     t.signal()
     task = t.task()
     sent = u.later(t, timeout=15)
@@ -109,7 +109,7 @@ def update_start_delayed_rejected(t):
 @scenario()
 def update_terminated_by_start(t):
     """A start that terminates the run: the update is aborted."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=8)
     time.sleep(0.6)
     t.start(label="start again", request_id="second", workflow_id_conflict_policy=3)
@@ -119,7 +119,7 @@ def update_terminated_by_start(t):
 @scenario()
 def update_query_after_close(t):
     """Everything about an update of a closed run, read again from disk."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     u.answer(t, task, *u.accepted(task, 1), commands=[done()])

@@ -36,7 +36,7 @@ def update_message_absent(t):
 @scenario()
 def update_message_no_attributes(t):
     """Commands without attributes and without a message id."""
-    u.idle(t)
+    t.idle()
     bare = command("protocol_message", message_id="x")
     bare.ClearField("protocol_message_command_attributes")
     _bad(t, "u", lambda m, r: ([bare], []))
@@ -123,7 +123,7 @@ def update_message_bodies(t):
 @scenario()
 def update_message_parts_missing(t):
     """Acceptances, rejections and responses that lack a part."""
-    u.idle(t)
+    t.idle()
     from temporalio.api.update.v1 import message_pb2 as update_pb
 
     def whole(make):
@@ -161,7 +161,7 @@ def update_message_parts_missing(t):
 @scenario()
 def update_message_without_command(t):
     """Messages whose command is missing are taken after all commands."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     messages = u.accepted(task, "x")
@@ -173,7 +173,7 @@ def update_message_without_command(t):
 @scenario()
 def update_message_order(t):
     """The events come where the commands stand."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     one, two = u.accepted(task, "x")
@@ -202,7 +202,7 @@ def update_message_behind_the_end(t):
 @scenario()
 def update_message_large(t):
     """An outcome over the limit of a payload."""
-    u.idle(t)
+    t.idle()
     from temporalio.api.update.v1 import message_pb2 as update_pb
 
     def make(m, r):
@@ -224,7 +224,7 @@ def update_message_large(t):
 @scenario()
 def update_message_in_later_attempt(t):
     """A bad message in a later attempt changes nothing; the task times out."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=10)
     t.fail_task(t.task(), failure=app_failure())
     task = t.task()
@@ -253,7 +253,7 @@ def update_task_in_failed_state(t):
 @scenario()
 def update_while_closing(t):
     """The last completion wanted to close but something waited: updates are refused meanwhile."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     t.signal("more")
@@ -267,7 +267,7 @@ def update_while_closing(t):
 @scenario()
 def update_unhandled_command(t):
     """A close is refused because a signal waits: the update of that task is given up."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.signal("more")

@@ -29,7 +29,7 @@ def _reject(t, task, **more):
 @scenario()
 def speculative_shown(t):
     """A task in memory: SDKs are shown its events, people are not, the length does not count it."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     time.sleep(0.5)
     _shown(t, "scheduled")
@@ -43,7 +43,7 @@ def speculative_shown(t):
 @scenario()
 def speculative_dropped(t):
     """Only rejections, from a worker that can: no event, the worker's cache goes back."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     _reject(t, task)
@@ -56,7 +56,7 @@ def speculative_dropped(t):
 @scenario()
 def speculative_dropped_twice(t):
     """Ids that were shown once denote other events later; an old token is of no use."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, "a")
     first = t.task()
     _reject(t, first)
@@ -72,7 +72,7 @@ def speculative_dropped_twice(t):
 @scenario()
 def speculative_dropped_unprocessed(t):
     """An empty completion drops the task as well; the update is rejected by the server."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.complete(task, capabilities=u.DISCARDS)
@@ -113,7 +113,7 @@ def speculative_many_events(t):
 @scenario()
 def speculative_signal_while_scheduled(t):
     """A signal before the task is taken: the task is written first, then the signal."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     time.sleep(0.3)
     t.signal()
@@ -126,7 +126,7 @@ def speculative_signal_while_scheduled(t):
 @scenario()
 def speculative_signal_while_started(t):
     """A signal while the task is in flight: task and start are written, the signal waits."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.signal()
@@ -140,7 +140,7 @@ def speculative_signal_while_started(t):
 @scenario()
 def speculative_update_while_started(t):
     """Another update while the task is in flight: another task in memory follows."""
-    u.idle(t)
+    t.idle()
     first = u.later(t, "a")
     task = t.task()
     second = u.later(t, "b")
@@ -156,7 +156,7 @@ def speculative_update_while_started(t):
 @scenario()
 def speculative_second_update_while_scheduled(t):
     """A second update before the task is taken rides along."""
-    u.idle(t)
+    t.idle()
     first = u.later(t, "a")
     time.sleep(0.3)
     second = u.later(t, "b")
@@ -171,7 +171,7 @@ def speculative_second_update_while_scheduled(t):
 @scenario()
 def speculative_after_task(t):
     """Made at the end of a completion: written with what the completion brought."""
-    u.idle(t)
+    t.idle()
     t.signal()
     task = t.task()
     sent = u.later(t)
@@ -187,7 +187,7 @@ def speculative_after_task(t):
 @scenario()
 def speculative_failed(t):
     """The worker fails the task: written with its failure; the next attempt has the update."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.fail_task(task, failure=app_failure("nope"))
@@ -217,7 +217,7 @@ def speculative_failed_on_sticky(t):
 @scenario()
 def speculative_timed_out(t):
     """The worker says nothing: the task is written with its timeout; another attempt follows."""
-    u.idle(t, workflow_task_timeout=secs(1))
+    t.idle(workflow_task_timeout=secs(1))
     sent = u.later(t)
     t.task()
     task = t.task(label="next attempt", whole=True)
@@ -229,7 +229,7 @@ def speculative_timed_out(t):
 @scenario()
 def speculative_never_taken(t):
     """Nobody takes it for 5 s: written, timed out, followed by a task in history."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     time.sleep(5.6)
     _shown(t, "after 5 s")
@@ -304,7 +304,7 @@ def speculative_timer_fires(t):
 @scenario()
 def speculative_force_new(t):
     """Rejected, with the wish for another task: a heartbeat has no message, so this is none."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     _reject(t, task, force_create_new_workflow_task=True)
@@ -316,7 +316,7 @@ def speculative_force_new(t):
 @scenario()
 def speculative_heartbeat(t):
     """An empty completion that asks for a new task: the update stays with the worker."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     incoming, request = u.requests(task)[0]
@@ -332,7 +332,7 @@ def speculative_heartbeat(t):
 @scenario()
 def speculative_query_first(t):
     """A query while the task waits rides it; the task is dropped all the same."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     time.sleep(0.3)
     asked = t.later(t.query_call, "state")
@@ -349,7 +349,7 @@ def speculative_query_first(t):
 @scenario()
 def speculative_cancel(t):
     """A cancel request while the task is in flight."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     t.cancel()

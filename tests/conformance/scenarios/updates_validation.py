@@ -12,7 +12,7 @@ def _request(update_id="u", name="upd", **more):
 @scenario()
 def update_validation(t):
     """Every field of UpdateWorkflowExecution."""
-    u.idle(t)
+    t.idle()
     long = "x" * 1001
     u.send(t, workflow_execution={}, label="no workflow id")
     u.send(t, workflow_execution=None, label="no execution")
@@ -38,7 +38,7 @@ def update_validation(t):
 @scenario()
 def update_validation_more(t):
     """Request ids, callbacks and links of an update."""
-    u.idle(t)
+    t.idle()
     u.send(t, request={**_request(), "request_id": "r" * 1001}, label="long request id", timeout=3)
     callback = {"nexus": {"url": "http://localhost:1/x"}}
     u.send(
@@ -61,7 +61,7 @@ def update_validation_more(t):
 @scenario()
 def update_poll_validation(t):
     """Every field of PollWorkflowExecutionUpdate."""
-    u.idle(t)
+    t.idle()
     u.poll(t, update_ref=None, label="no ref")
     u.poll(t, update_ref={"update_id": "u"}, label="no execution")
     u.poll(t, update_ref={"workflow_execution": t.execution()}, label="no update id", timeout=3)
@@ -75,7 +75,7 @@ def update_poll_validation(t):
 @scenario()
 def update_ids_made(t):
     """Without an update id the server makes one."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, request=_request(update_id=""), stage=u.ACCEPTED)
     task = t.poll_call()
     u.answer(t, task, *u.accepted(task, 1))
@@ -88,7 +88,7 @@ def update_ids_made(t):
 @scenario()
 def update_request_with_links(t):
     """Links and a request id of an update."""
-    u.idle(t)
+    t.idle()
     link = {"workflow_event": {"namespace": "default", "workflow_id": "w", "run_id": "r"}}
     sent = u.later(t, request={**_request(), "request_id": "r1", "links": [link]})
     task = t.task()

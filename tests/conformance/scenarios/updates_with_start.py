@@ -4,7 +4,7 @@ import time
 
 from driver import updates as u
 from driver.registry import scenario
-from driver.values import done, secs, timer
+from driver.values import done, secs
 
 FAIL, USE_EXISTING, TERMINATE_EXISTING = 1, 2, 3
 
@@ -53,7 +53,7 @@ def update_with_start_rejected(t):
 @scenario()
 def update_with_start_running(t):
     """The workflow runs: the update goes to it."""
-    u.idle(t)
+    t.idle()
     sent = _later(t, start={"request_id": "other"})
     task = t.task()
     u.answer(t, task, *u.accepted(task, "running"))
@@ -64,7 +64,7 @@ def update_with_start_running(t):
 @scenario()
 def update_with_start_same_request(t):
     """The same start again: another update to the run it made."""
-    u.idle(t)
+    t.idle()
     sent = _later(t)
     task = t.task()
     u.answer(t, task, *u.accepted(task, "again"))
@@ -89,7 +89,7 @@ def update_with_start_repeated(t):
 @scenario()
 def update_with_start_policies(t):
     """The conflict policy FAIL, none, and TERMINATE_EXISTING with a workflow that runs."""
-    u.idle(t)
+    t.idle()
     _both(t, "fail", start={"request_id": "b", "workflow_id_conflict_policy": FAIL}, timeout=5)
     _both(t, "none", start={"request_id": "c", "workflow_id_conflict_policy": 0}, timeout=5)
     sent = _later(
@@ -105,7 +105,7 @@ def update_with_start_policies(t):
 @scenario()
 def update_with_start_closed(t):
     """A closed workflow: the reuse policy decides."""
-    u.idle(t)
+    t.idle()
     t.signal()
     t.step(done())
     _both(t, "reject", start={"request_id": "b", "workflow_id_reuse_policy": 3}, timeout=5)
@@ -119,7 +119,7 @@ def update_with_start_closed(t):
 @scenario()
 def update_with_start_dedupe_existing(t):
     """The update is known to the run: its answer, however the start stands."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t)
     task = t.task()
     u.answer(t, task, *u.accepted(task, "before"))
@@ -179,7 +179,7 @@ def update_with_start_closed_before_completion(t):
 @scenario()
 def update_with_start_known_in_flight(t):
     """The run knows the update: it is joined whatever the policies say, while the run is open."""
-    u.idle(t)
+    t.idle()
     first = u.later(t, stage=u.ACCEPTED)
     task = t.task()
     u.answer(t, task, u.acceptance(*u.requests(task)[0]))
@@ -214,7 +214,7 @@ def update_with_start_closes(t):
 @scenario()
 def update_with_start_update_limit(t):
     """The start succeeds, the update is refused: too many are in flight."""
-    u.idle(t)
+    t.idle()
     for i in range(10):
         sent = u.later(t, f"u{i}", stage=u.ACCEPTED)
         task = t.poll_call()

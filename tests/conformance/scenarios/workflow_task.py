@@ -32,6 +32,10 @@ def task_failed_causes(t):
         "PAYLOADS_TOO_LARGE",
         "EXTERNAL_STORAGE_FAILURE",
         "REQUEST_TOO_LARGE",
+        "FAILOVER_CLOSE_COMMAND",
+        "BAD_SIGNAL_INPUT_SIZE",
+        "UNHANDLED_UPDATE",
+        "FEATURE_DISABLED",
     )
     for cause in causes:
         t.wid, keep = f"{t.wid}-{cause}", t.wid
