@@ -422,10 +422,15 @@ typedef struct engine_reset_args {
   const engine_run *last; /* of the chain: events wait in its buffer; NULL: none to look at */
   span reason;
   engine_reapply again;
+  const pb_list_PostResetOperation *after; /* new options only; masks as in engine_update_options */
 } engine_reset_args;
 
 /* Makes the run that begins with these events. INVALID_ARGUMENT when the point is not one. */
 MUST_USE err *engine_reset(engine_step *st, const engine_reset_args *args, engine_run **ret_run);
+/* Where the first workflow task that this build completed has its end, in this run or in one before
+ * it in the chain. The id is in the arena. */
+bool engine_reset_point(const engine_run *run, span build_id, arena *a, span *ret_run_id,
+                        int64_t *ret_event_id);
 /* The base of a reset knows what came of it. */
 void engine_note_reset(engine_run *run, engine_step *st, span new_run_id);
 

@@ -388,6 +388,10 @@ const pb_Priority *run_priority(const engine_run *run);
 /* An event of changed options was written, or is read again. */
 void options_note_written(engine_run *run,
                           const pb_WorkflowExecutionOptionsUpdatedEventAttributes *attrs);
+/* In a step of a run that begins: what the mask names is taken over, with an event if that changes
+ * something. */
+void options_set(engine_run *run, const pb_WorkflowExecutionOptions *from,
+                 const pb_FieldMask *mask);
 
 /* --- priority.c --- */
 

@@ -153,6 +153,13 @@ static void apply_buffered(engine_run *run, const engine_reset_args *args) {
   }
 }
 
+static void apply_after(engine_run *run, const pb_list_PostResetOperation *after) {
+  for (size_t i = 0; after && i < after->n; i++) {
+    const pb_PostResetOperation_UpdateWorkflowOptions *o = after->v[i]->update_workflow_options;
+    options_set(run, o->workflow_execution_options, o->update_mask);
+  }
+}
+
 static void restart_activities(engine_run *run) {
   size_t n;
   engine_item **items = items_sorted(run, PB_ITEM_KIND_ACTIVITY, run->tx.arena, &n);
@@ -189,6 +196,7 @@ err *engine_reset(engine_step *st, const engine_reset_args *args, engine_run **r
   fail_task(run, args);
   for (size_t i = 0; i < args->n_later; i++) apply_again(run, args, args->later[i]);
   apply_buffered(run, args);
+  apply_after(run, args->after);
   wft_schedule(run, true);
   restart_activities(run);
   outside_restart(run);

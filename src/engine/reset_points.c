@@ -66,6 +66,19 @@ pb_ResetPoints *reset_points_all(const engine_run *run, arena *a) {
   return all;
 }
 
+bool engine_reset_point(const engine_run *run, span build_id, arena *a, span *ret_run_id,
+                        int64_t *ret_event_id) {
+  const pb_ResetPoints *all = reset_points_all(run, a);
+  for (size_t i = 0; i < all->points.n; i++) {
+    const pb_ResetPointInfo *p = all->points.v[i];
+    if (!span_eq(p->build_id, build_id) || !p->resettable) continue;
+    *ret_run_id = arena_dup(a, p->run_id);
+    *ret_event_id = p->first_workflow_task_completed_id;
+    return true;
+  }
+  return false;
+}
+
 /* --- search attributes --- */
 
 /* A list of strings, without its last bracket. */

@@ -49,7 +49,7 @@ void options_note_written(engine_run *run, const updated *attrs) {
   run->state.priority = attrs->priority;
 }
 
-static void append_updated(engine_run *run, pb_Priority *priority, span identity) {
+static pb_HistoryEvent *updated_event(engine_run *run, pb_Priority *priority, span identity) {
   tx *t = &run->tx;
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_OPTIONS_UPDATED,
         workflow_execution_options_updated_event_attributes,
@@ -58,28 +58,43 @@ static void append_updated(engine_run *run, pb_Priority *priority, span identity
   attrs->unset_versioning_override = true; /* as the original says when there is none */
   attrs->identity = identity;
   attrs->priority = priority;
-  tx_buffer(run, ev);
+  return ev;
+}
+
+static pb_Priority *merged(const engine_run *run, const pb_WorkflowExecutionOptions *from,
+                           const pb_FieldMask *mask, arena *a) {
+  pb_Priority *new = (pb_Priority *)(uintptr_t)run_priority(run);
+  for (size_t i = 0; i < mask->paths.n; i++) {
+    span path = mask->paths.v[i];
+    if (span_starts_with(path, SPAN("priority"))) {
+      merge(&new, from ? from->priority : NULL, path, a);
+    }
+  }
+  return new;
+}
+
+void options_set(engine_run *run, const pb_WorkflowExecutionOptions *from,
+                 const pb_FieldMask *mask) {
+  arena *a = run->tx.arena;
+  pb_Priority *new = merged(run, from, mask, a);
+  if (is_same(run_priority(run), new, a)) return;
+  pb_HistoryEvent *ev = updated_event(run, new, SPAN_NONE);
+  tx_append(run, ev);
+  attach_note_written(run, ev);
 }
 
 err *engine_update_options(engine_run *run, engine_step *st,
                            const pb_UpdateWorkflowExecutionOptionsRequest *r,
                            pb_WorkflowExecutionOptions **ret_options) {
   if (!run_is_open(run)) return run_closed_error(st->arena);
-  const pb_WorkflowExecutionOptions *from = r->workflow_execution_options;
-  pb_Priority *now = (pb_Priority *)(uintptr_t)run_priority(run), *new = now;
-  for (size_t i = 0; i < r->update_mask->paths.n; i++) {
-    span path = r->update_mask->paths.v[i];
-    if (span_starts_with(path, SPAN("priority"))) {
-      merge(&new, from ? from->priority : NULL, path, st->arena);
-    }
-  }
+  pb_Priority *new = merged(run, r->workflow_execution_options, r->update_mask, st->arena);
   *ret_options = pb_new(st->arena, WorkflowExecutionOptions);
   if (new) (*ret_options)->priority = PB_COPY(Priority, new, st->arena);
-  if (is_same(now, new, st->arena)) return NULL;
+  if (is_same(run_priority(run), new, st->arena)) return NULL;
   st->lazy = false;
   tx_begin(run, st);
   wft_settle(run);
-  append_updated(run, new, r->identity);
+  tx_buffer(run, updated_event(run, new, r->identity));
   tx_finish(run);
   run_check_limits(run, st);
   return NULL;

@@ -9,6 +9,29 @@ static long long number(span s) {
   return v;
 }
 
+/* "priority=2": the new run's, in the end. */
+static const pb_list_PostResetOperation *operations_of(world *w, const script_line *line) {
+  static const span prefix = SPAN_INIT("priority=");
+  static span path = SPAN_INIT("priority");
+  if (line->n < 3 || !span_starts_with(line->words[2], prefix)) return NULL;
+  span key = span_of(line->words[2].p + prefix.n, line->words[2].n - prefix.n);
+  pb_PostResetOperation *op = pb_new(&w->arena, PostResetOperation);
+  pb_PostResetOperation_UpdateWorkflowOptions *o =
+      pb_new(&w->arena, PostResetOperation_UpdateWorkflowOptions);
+  o->workflow_execution_options = pb_new(&w->arena, WorkflowExecutionOptions);
+  o->workflow_execution_options->priority = pb_new(&w->arena, Priority);
+  o->workflow_execution_options->priority->priority_key = (int32_t)number(key);
+  o->update_mask = pb_new(&w->arena, FieldMask);
+  o->update_mask->paths.v = &path;
+  o->update_mask->paths.n = 1;
+  op->which_variant = PB_PostResetOperation_update_workflow_options_FIELD;
+  op->update_workflow_options = o;
+  pb_list_PostResetOperation *all = arena_new(&w->arena, pb_list_PostResetOperation);
+  all->v = arena_array(&w->arena, pb_PostResetOperation *, 1);
+  all->v[all->n++] = op;
+  return all;
+}
+
 static void end_base(world *w, span new_run_id) {
   engine_run *base = world_run(w);
   engine_step *st = world_begin(w);
@@ -29,6 +52,7 @@ const char *script_reset_run(world *w, const script_line *line) {
   engine_reset_args args = {.base = base, .expected_run = base->run, .reason = SPAN("why")};
   args.again.signals = line->n < 3 || !span_eq(line->words[2], SPAN("drop_signals"));
   args.again.updates = args.again.signals;
+  args.after = operations_of(w, line);
   w->host.new_run(w, &w->arena, &args.run, &args.run_id);
   if (point + 1 >= (size_t)base->state.next_event_id || point < 1) return "no such event";
   engine_step *st = world_begin(w);

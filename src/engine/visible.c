@@ -40,18 +40,24 @@ static bool pause_changed(const pb_store_RunState *before, const pb_store_RunSta
   return before->schedule->schedule->state->paused != now->schedule->schedule->state->paused;
 }
 
+/* A new list is made when one of them changes. */
+static bool paused_types_changed(const pb_store_RunState *before, const pb_store_RunState *now) {
+  return before->paused_activity_types.v != now->paused_activity_types.v;
+}
+
 bool visible_changed(const engine_run *run) {
   const tx *t = &run->tx;
   const pb_store_RunState *s = &run->state;
   return !run->inserted || t->saved.status != s->status || pause_changed(&t->saved, s) ||
          t->saved.search_attributes != s->search_attributes ||
          search_attributes_report(&t->saved) != search_attributes_report(s) ||
-         failing_changed(&t->saved, s);
+         paused_types_changed(&t->saved, s) || failing_changed(&t->saved, s);
 }
 
 static bool has_attributes(const engine_run *run, const pb_store_RunState *s) {
   return s->search_attributes || run->info->started->search_attributes ||
-         search_attributes_report(s) || s->schedule || failing_shown(s);
+         search_attributes_report(s) || s->schedule || s->paused_activity_types.n ||
+         failing_shown(s);
 }
 
 void visible_write(engine_run *run, bool first) {

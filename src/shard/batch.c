@@ -1,6 +1,7 @@
 #include "shard/batch.h"
 
 #include "proto/pb_time.h"
+#include "shard/batch_operation.h"
 
 static const char prefix[] = "batch/";
 static const int64_t retry_ns = NS_PER_SEC;
@@ -118,104 +119,6 @@ static pb_WorkflowExecution *next_execution(batch *b) {
   return place(b) < (int64_t)q->executions.n ? q->executions.v[place(b)] : NULL;
 }
 
-/* The same again after a crash. */
-static span request_id(batch *b) {
-  return arena_spanf(&b->op_arena, "%.*s:%lld", SPAN_ARG(b->job.run_id), (long long)place(b));
-}
-
-static void terminate_next(batch *b, pb_WorkflowExecution *e) {
-  const pb_BatchOperationTermination *o = b->job.request->termination_operation;
-  pb_TerminateWorkflowExecutionRequest *r = pb_new(&b->op_arena, TerminateWorkflowExecutionRequest);
-  r->workflow_execution = e;
-  r->reason = b->job.request->reason;
-  r->details = o->details;
-  r->identity = o->identity;
-  shard_terminate(b->s, &b->op, r);
-}
-
-static void cancel_next(batch *b, pb_WorkflowExecution *e) {
-  pb_RequestCancelWorkflowExecutionRequest *r =
-      pb_new(&b->op_arena, RequestCancelWorkflowExecutionRequest);
-  r->workflow_execution = e;
-  r->identity = b->job.request->cancellation_operation->identity;
-  r->reason = b->job.request->reason;
-  r->request_id = request_id(b);
-  shard_request_cancel(b->s, &b->op, r);
-}
-
-static void signal_next(batch *b, pb_WorkflowExecution *e) {
-  const pb_BatchOperationSignal *o = b->job.request->signal_operation;
-  pb_SignalWorkflowExecutionRequest *r = pb_new(&b->op_arena, SignalWorkflowExecutionRequest);
-  r->workflow_execution = e;
-  r->signal_name = o->signal;
-  r->input = o->input;
-  r->header = o->header;
-  r->identity = o->identity;
-  r->request_id = request_id(b);
-  shard_signal(b->s, &b->op, r);
-}
-
-static void delete_next(batch *b, pb_WorkflowExecution *e) {
-  pb_DeleteWorkflowExecutionRequest *r = pb_new(&b->op_arena, DeleteWorkflowExecutionRequest);
-  r->workflow_execution = e;
-  shard_delete(b->s, &b->op, r);
-}
-
-static shard_reset_how reset_how(const pb_BatchOperationReset *o) {
-  shard_reset_how how = {.again = {true, true}};
-  int32_t type = o->options ? o->options->reset_reapply_type : o->reset_reapply_type;
-  if (type == PB_RESET_REAPPLY_TYPE_NONE) how.again = (engine_reapply){0};
-  if (type == PB_RESET_REAPPLY_TYPE_SIGNAL) how.again.updates = false;
-  bool first = o->reset_type == PB_RESET_TYPE_FIRST_WORKFLOW_TASK;
-  if (o->options) {
-    first = o->options->which_target == PB_ResetOptions_first_workflow_task_FIELD;
-    if (o->options->which_target == PB_ResetOptions_workflow_task_id_FIELD) return how;
-    for (size_t i = 0; i < o->options->reset_reapply_exclude_types.n; i++) {
-      int32_t excluded = o->options->reset_reapply_exclude_types.v[i];
-      if (excluded == PB_RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL) how.again.signals = false;
-      if (excluded == PB_RESET_REAPPLY_EXCLUDE_TYPE_UPDATE) how.again.updates = false;
-    }
-  }
-  how.point = first ? SHARD_RESET_FIRST_TASK : SHARD_RESET_LAST_TASK;
-  return how;
-}
-
-static void reset_next(batch *b, pb_WorkflowExecution *e) {
-  const pb_BatchOperationReset *o = b->job.request->reset_operation;
-  pb_ResetWorkflowExecutionRequest *r = pb_new(&b->op_arena, ResetWorkflowExecutionRequest);
-  r->workflow_execution = e;
-  r->reason = b->job.request->reason;
-  r->request_id = request_id(b);
-  if (o->options && o->options->which_target == PB_ResetOptions_workflow_task_id_FIELD) {
-    r->workflow_task_finish_event_id = o->options->workflow_task_id;
-  }
-  shard_reset(b->s, &b->op, r, reset_how(o));
-}
-
-static const struct {
-  uint32_t operation;
-  int32_t type;
-  void (*next)(batch *b, pb_WorkflowExecution *e);
-} operations[] = {
-#define OPERATION(field, TYPE, fn)                           \
-  {                                                          \
-    PB_StartBatchOperationRequest_##field##_operation_FIELD, \
-        PB_BATCH_OPERATION_TYPE_##TYPE##_WORKFLOW, fn        \
-  }
-    OPERATION(termination, TERMINATE, terminate_next),
-    OPERATION(cancellation, CANCEL, cancel_next),
-    OPERATION(signal, SIGNAL, signal_next),
-    OPERATION(deletion, DELETE, delete_next),
-    OPERATION(reset, RESET, reset_next),
-#undef OPERATION
-};
-
-static size_t operation_of(const batch *b) {
-  size_t i = 0;
-  while (operations[i].operation != b->job.request->which_operation) i++;
-  return i;
-}
-
 /* --- its outcome --- */
 
 static void turn(env_task *t) {
@@ -241,7 +144,8 @@ static void operation_done(shard_op *op, const err *e, const void *response) {
   if (unwritten) {
     b->next_ns = now_ns(s) + retry_ns;
   } else {
-    if (!e || e->code == ERR_NOT_FOUND) {
+    bool gone = e && e->code == ERR_NOT_FOUND;
+    if (!e || (gone && !batch_operation_needs_workflow(b->job.request))) {
       b->job.complete++;
     } else {
       b->job.failed++;
@@ -259,7 +163,7 @@ static bool read_filter(batch *b, filter *ret) {
   filter_context c = {.ns = host_namespace(b->s, b->job.namespace_key),
                       .run_key = shard_run_key,
                       .arena = &b->op_arena};
-  return c.ns && !filter_read(&c, b->job.request->visibility_query, ret);
+  return c.ns && !filter_read(&c, shard_batch_query(b->job.request, &b->op_arena), ret);
 }
 
 /* A query that failed is asked again: the answer may only have been too slow. */
@@ -313,7 +217,7 @@ static void ask_query(batch *b) {
     b->op.done = counted;
     shard_count_runs(b->s, &b->op, f);
   } else {
-    span query = b->job.request->visibility_query;
+    span query = shard_batch_query(b->job.request, &b->op_arena);
     shard_list l = {.filter = f, .query = query, .limit = PAGE, .page_token = b->job.next_page};
     b->op.done = listed;
     shard_list_runs(b->s, &b->op, &l);
@@ -353,7 +257,7 @@ static void go_on(batch *b) {
   float rate = b->job.request->max_operations_per_second;
   if (rate > 0) b->next_ns = now + (int64_t)((double)NS_PER_SEC / (double)rate);
   begin(b, operation_done);
-  operations[operation_of(b)].next(b, next);
+  batch_operate(s, &b->op, &b->job, next);
 }
 
 void batches_wake(shard *s, int64_t now) {
@@ -492,21 +396,6 @@ void shard_stop_batch(shard *s, shard_op *op, const pb_StopBatchOperationRequest
   gate_wait_lsn(s, &c->gate, write_row(b, NULL), stop_answer);
 }
 
-static span identity_of(const batch_request *q) {
-  switch (q->which_operation) {
-    case PB_StartBatchOperationRequest_termination_operation_FIELD:
-      return q->termination_operation->identity;
-    case PB_StartBatchOperationRequest_cancellation_operation_FIELD:
-      return q->cancellation_operation->identity;
-    case PB_StartBatchOperationRequest_signal_operation_FIELD:
-      return q->signal_operation->identity;
-    case PB_StartBatchOperationRequest_deletion_operation_FIELD:
-      return q->deletion_operation->identity;
-    default:
-      return q->reset_operation->identity;
-  }
-}
-
 static void describe_executions(const batch *b, pb_DescribeBatchOperationResponse *r, arena *a) {
   const batch_request *q = b->job.request;
   r->executions.v = arena_array(a, pb_Execution *, q->executions.n + 1);
@@ -528,7 +417,7 @@ void shard_describe_batch(shard *s, shard_op *op, span job_id) {
     return;
   }
   pb_DescribeBatchOperationResponse *r = pb_new(a, DescribeBatchOperationResponse);
-  r->operation_type = operations[operation_of(b)].type;
+  r->operation_type = batch_operation_type(b->job.request);
   r->job_id = b->job.job_id;
   r->state = b->job.state;
   r->start_time = pb_time_new(a, b->job.start_time);
@@ -536,7 +425,7 @@ void shard_describe_batch(shard *s, shard_op *op, span job_id) {
   r->total_operation_count = b->job.total;
   r->complete_operation_count = b->job.complete;
   r->failure_operation_count = b->job.failed;
-  r->identity = identity_of(b->job.request);
+  r->identity = batch_operation_identity(b->job.request);
   r->reason = b->job.request->reason;
   r->query = b->job.request->visibility_query;
   describe_executions(b, r, a);
@@ -549,7 +438,7 @@ static pb_BatchOperationInfo *info_of(const batch *b, arena *a) {
   i->state = b->job.state;
   i->start_time = pb_time_new(a, b->job.start_time);
   i->close_time = pb_time_or_null(a, b->job.close_time);
-  i->operation_type = operations[operation_of(b)].type;
+  i->operation_type = batch_operation_type(b->job.request);
   return i;
 }
 

@@ -13,6 +13,7 @@ typedef struct reset {
   call call;
   shard_reset_how how;
   shard_run *base, *last; /* pinned; last: of the chain, so far */
+  int64_t finish_id;      /* of the task to reset to, once it is known */
   int64_t read_until;     /* next event of `last` that was not read */
   history_read read;
   run_use next, current;
@@ -56,9 +57,7 @@ static void keep_events(reset *r, const pb_History *h) {
 
 /* How many events are shared; 0: the run has no such task. */
 static size_t point_of(const reset *r) {
-  if (r->how.point == SHARD_RESET_GIVEN) {
-    return (size_t)request_of(r)->workflow_task_finish_event_id - 1;
-  }
+  if (r->how.point == SHARD_RESET_GIVEN) return (size_t)r->finish_id - 1;
   engine_view v;
   engine_look(r->base->engine, &v);
   size_t found = 0;
@@ -92,7 +91,8 @@ static void apply(shard *s, reset *r, shard_run *current) {
                             .n_later = r->n_events - point,
                             .last = last->engine,
                             .reason = q->reason,
-                            .again = r->how.again};
+                            .again = r->how.again,
+                            .after = &q->post_reset_operations};
   s->host.new_run(s, a, &args.run, &args.run_id);
   engine_run *made = NULL;
   err *e = engine_reset(st, &args, &made);
@@ -215,6 +215,23 @@ static void read_more(shard *s, reset *r) {
   history_start(s, &r->read);
 }
 
+/* An earlier run of the chain may be the one that has it. */
+static bool find_build(shard *s, reset *r, shard_run *run) {
+  arena *a = r->call.op->arena;
+  span run_id, this_run = engine_info(run->engine)->run_id;
+  bool known = engine_reset_point(run->engine, r->how.build_id, a, &run_id, &r->finish_id);
+  bool here = known && span_eq(run_id, this_run);
+  if (!known || (!here && r->how.this_run_only)) {
+    refuse(s, r,
+           ERR(a, FAILED_PRECONDITION, "no workflow task was completed by build %.*s",
+               SPAN_ARG(r->how.build_id)));
+    return false;
+  }
+  r->how.point = SHARD_RESET_GIVEN;
+  if (!here) call_find(&r->call, request_of(r)->workflow_execution->workflow_id, run_id);
+  return here;
+}
+
 static void base_found(shard *s, call *c, shard_run *run) {
   reset *r = CONTAINER_OF(c, reset, call);
   run_flush(s, run);
@@ -222,10 +239,10 @@ static void base_found(shard *s, call *c, shard_run *run) {
     call_refuse(c, NULL, run_gone_error(c->op->arena));
     return;
   }
+  if (r->how.point == SHARD_RESET_BUILD && !find_build(s, r, run)) return;
   engine_view v;
   engine_look(run->engine, &v);
-  int64_t point = request_of(r)->workflow_task_finish_event_id;
-  if (r->how.point == SHARD_RESET_GIVEN && (point <= 1 || point >= v.next_event_id)) {
+  if (r->how.point == SHARD_RESET_GIVEN && (r->finish_id <= 1 || r->finish_id >= v.next_event_id)) {
     call_refuse(c, run,
                 ERR(c->op->arena, INVALID_ARGUMENT,
                     "Workflow task finish ID must be > 1 && <= workflow last event ID."));
@@ -242,5 +259,6 @@ void shard_reset(shard *s, shard_op *op, const pb_ResetWorkflowExecutionRequest 
   reset *r = arena_new(op->arena, reset);
   if (!call_init(&r->call, s, op, q, base_found)) return;
   r->how = how;
+  r->finish_id = q->workflow_task_finish_event_id;
   call_find(&r->call, q->workflow_execution->workflow_id, q->workflow_execution->run_id);
 }

@@ -131,11 +131,14 @@ typedef enum shard_reset_point {
   SHARD_RESET_GIVEN, /* the request says it */
   SHARD_RESET_FIRST_TASK,
   SHARD_RESET_LAST_TASK, /* that was completed */
+  SHARD_RESET_BUILD,     /* the first one that a build of the worker completed, over the chain */
 } shard_reset_point;
 
 typedef struct shard_reset_how {
   engine_reapply again;
   shard_reset_point point;
+  span build_id;
+  bool this_run_only; /* and not those before it in its chain */
 } shard_reset_how;
 
 void shard_reset(shard *s, shard_op *op, const pb_ResetWorkflowExecutionRequest *r,
@@ -236,9 +239,12 @@ enum { SHARD_QUERY_MS = 1000 };
 
 /* --- batches --- */
 
-/* Over r->executions, or a query that can be read. Durable when done; ALREADY_EXISTS for a job id
- * that is known, RESOURCE_EXHAUSTED while another batch of the namespace runs. */
+/* Over r->executions, or a query that can be read, also as shard_batch_query. Durable when done;
+ * ALREADY_EXISTS for a job id that is known, RESOURCE_EXHAUSTED while another batch of the
+ * namespace runs. */
 void shard_start_batch(shard *s, shard_op *op, const pb_StartBatchOperationRequest *r);
+/* A batch's query, narrowed to the workflows that its operation can be for. */
+span shard_batch_query(const pb_StartBatchOperationRequest *q, arena *a);
 /* NOT_FOUND when there is none, or it has ended. */
 void shard_stop_batch(shard *s, shard_op *op, const pb_StopBatchOperationRequest *r);
 void shard_describe_batch(shard *s, shard_op *op, span job_id);

@@ -110,6 +110,15 @@ UNLIMITED_DESCRIPTIONS = {
 
 PLACE = "an error of a filter also says at which character; the words before are the original's"
 
+
+
+def invalid_path(doing, path):
+    return (
+        f'error {doing}: proto: invalid path "{path}" for message'
+        ' "temporal.api.workflow.v1.WorkflowExecutionOptions"'
+    )
+
+
 DIFFERENCES = [
     *[
         Difference(
@@ -300,6 +309,46 @@ DIFFERENCES = [
             "the original loses the details of a termination",
         )
         for i in range(3)
+    ],
+    *[
+        Difference(
+            "reset_post_options_errors",
+            (label,),
+            {"error": {"code": "INVALID_ARGUMENT", "message": message}},
+            "the original gives the new run a priority that no other call accepts",
+        )
+        for label, message in (
+            ("negative priority", "priority key can't be negative"),
+            ("long fairness key", "fairness key length exceeds limit"),
+        )
+    ],
+    Difference(
+        "batch_rate",
+        ("four take longer than two seconds",),
+        True,
+        "the original does not keep to the rate that is asked for",
+    ),
+    *[
+        Difference(
+            "batch_without_hope",
+            (label,),
+            {"error": {"code": "INVALID_ARGUMENT", "message": message}},
+            "what can succeed for no workflow is refused at once, and why; the original takes it"
+            " and counts failures without a word",
+        )
+        for label, message in (
+            ("bad mask", invalid_path("parsing UpdateMask", "nonsense")),
+            ("bad priority", "priority key can't be negative"),
+            ("restore and mask", "Both UpdateMask and RestoreOriginal are provided"),
+            ("no activity", "must provide ActivityType or MatchAll"),
+            ("empty post operation", "unsupported post reset operation: <nil>"),
+            (
+                "signal after a reset",
+                "unsupported post reset operation:"
+                " *workflow.PostResetOperation_SignalWorkflow_",
+            ),
+            ("bad mask after a reset", invalid_path("applying update_options", "x")),
+        )
     ],
     Difference("namespace_list_pages", ("system is among them",), False, NO_SYSTEM),
     Difference(

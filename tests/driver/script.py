@@ -50,6 +50,11 @@ class Script:
         self.steps.append([label if count == 1 else f"{label} {count}", value])
         return value
 
+    def forget_last(self):
+        """The last note is taken back: the step is tried again."""
+        label, _ = self.steps.pop()
+        self._labels.pop(label, None)
+
     def within(self, label, seconds, low, high):
         """Notes that a time lies in a range; outside of it the time itself is noted."""
         inside = low <= seconds <= high

@@ -70,9 +70,18 @@ MUST_USE err *check_worker_version(const checker *k, bool use_versioning, span b
 MUST_USE err *check_workflow_type(const checker *k, const pb_WorkflowType *type);
 MUST_USE err *check_timeouts(const checker *k, pb_StartWorkflowExecutionRequest *s);
 
+/* --- options of an open run --- */
+
+/* `doing` is part of the text for a path of the mask that means nothing. UNIMPLEMENTED names what
+ * is not built. */
+MUST_USE err *check_run_options(const checker *k, const pb_WorkflowExecutionOptions *o,
+                                const pb_FieldMask *mask, const char *doing);
+
 /* --- resets --- */
 
-/* What a reset sends to the new run again; UNIMPLEMENTED names what is not built. */
+/* What a reset does with the new run in the end; new options only. */
+MUST_USE err *check_post_reset(const checker *k, const pb_list_PostResetOperation *operations);
+/* What a reset sends to the new run again. */
 MUST_USE err *check_reset(const checker *k, const pb_ResetWorkflowExecutionRequest *r,
                           engine_reapply *ret_reapply);
 

@@ -20,14 +20,19 @@ static err *check_types(const checker *k, int32_t type, const pb_ResetWorkflowEx
 static err *check_operation(const checker *k, const pb_PostResetOperation *op) {
   switch (op->which_variant) {
     case PB_PostResetOperation_update_workflow_options_FIELD:
-      return ERR(k->arena, UNIMPLEMENTED,
-                 "post_reset_operations.update_workflow_options is not supported by this server");
+      return check_run_options(k, op->update_workflow_options->workflow_execution_options,
+                               op->update_workflow_options->update_mask, "applying update_options");
     case PB_PostResetOperation_signal_workflow_FIELD:
       return ERR(k->arena, INVALID_ARGUMENT,
                  "unsupported post reset operation: *workflow.PostResetOperation_SignalWorkflow_");
     default:
       return ERR(k->arena, INVALID_ARGUMENT, "unsupported post reset operation: <nil>");
   }
+}
+
+err *check_post_reset(const checker *k, const pb_list_PostResetOperation *operations) {
+  for (size_t i = 0; i < operations->n; i++) TRY(check_operation(k, operations->v[i]));
+  return NULL;
 }
 
 err *check_reset(const checker *k, const pb_ResetWorkflowExecutionRequest *r,
@@ -39,8 +44,6 @@ err *check_reset(const checker *k, const pb_ResetWorkflowExecutionRequest *r,
     return ERR(k->arena, INVALID_ARGUMENT, "RequestId length exceeds limit.");
   }
   TRY(check_execution(k, r->workflow_execution));
-  for (size_t i = 0; i < r->post_reset_operations.n; i++) {
-    TRY(check_operation(k, r->post_reset_operations.v[i]));
-  }
+  TRY(check_post_reset(k, &r->post_reset_operations));
   return check_types(k, r->reset_reapply_type, r, ret_reapply);
 }

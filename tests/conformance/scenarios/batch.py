@@ -37,15 +37,19 @@ def batch(t, label="start the batch", job=None, **fields):
     return t.does(label, "StartBatchOperation", job_id=job or t.wid, **fields)
 
 
-def over(t, label="describe the batch", job=None):
-    """Waits for the end of a batch and notes what is said of it."""
+def ended(t, job):
+    """Waits for the end of a batch and returns what is said of it."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        answer = t.call("DescribeBatchOperation", job_id=job or t.wid)
+        answer = t.call("DescribeBatchOperation", job_id=job)
         if answer.state != RUNNING:
             break
         time.sleep(0.2)
-    t.note(label, to_json(answer))
+    return answer
+
+
+def over(t, label="describe the batch", job=None):
+    t.note(label, to_json(ended(t, job or t.wid)))
 
 
 def last_events(t, ids, label="last events"):

@@ -350,6 +350,49 @@ def reset_post_operation_errors(t):
     t.terminate()
 
 
+def _new_options(paths=("priority",), **options):
+    return {
+        "update_workflow_options": {
+            "workflow_execution_options": options,
+            "update_mask": {"paths": list(paths)},
+        }
+    }
+
+
+@scenario()
+def reset_post_options(t):
+    """post_reset_operations: other options for the new run, after what is sent again."""
+    t.start()
+    t.step(timer("t", 60))
+    t.signal("after")
+    more = [
+        _new_options(priority={"priority_key": 4, "fairness_key": "f"}),
+        _new_options(["priority.priority_key"], priority={"priority_key": 2}),
+        _new_options(["priority"], priority={"priority_key": 2, "fairness_key": "f"}),
+    ]
+    new = reset(t, 4, post_reset_operations=more)
+    _both(t, t.run, new)
+    t.describe("describe the new run", new)
+    t.terminate()
+
+
+@scenario()
+def reset_post_options_errors(t):
+    """Options that cannot be."""
+    t.start()
+    t.step(timer("t", 60))
+    for label, operation in {
+        "no options": {"update_workflow_options": {"update_mask": {"paths": ["priority"]}}},
+        "empty mask": _new_options([], priority={"priority_key": 2}),
+        "unknown path": _new_options(["nonsense"]),
+        "negative priority": _new_options(priority={"priority_key": -1}),
+        "long fairness key": _new_options(priority={"fairness_key": "f" * 65}),
+    }.items():
+        reset(t, 4, label, run_id=t.run, request_id=label, post_reset_operations=[operation])
+    t.history(t.run)
+    t.terminate()
+
+
 @scenario()
 def reset_poll_follows(t):
     """A client that waits for the close event of the terminated run."""
