@@ -261,7 +261,7 @@ void children_close(engine_run *run) {
   for (size_t i = 0; i < n; i++) {
     bool never_told = !items[i]->msg;
     child *c = item_edit(run, items[i]);
-    bool tells = !never_told && wants_to_know(c) && !run->tx.spares_children;
+    bool tells = !never_told && wants_to_know(c) && !run->tx.by_reset;
     if (c->state == PB_CHILD_STATE_STARTING) c->run_id = never_told ? SPAN_NONE : c->run_id;
     child_forget_start(run, items[i]);
     c->state = tells ? PB_CHILD_STATE_CLOSING : PB_CHILD_STATE_LEFT;

@@ -33,6 +33,7 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   settle_items(run);
   child_result_keep(run, close_event);
   failing_closed(run, status, close_event);
+  callbacks_close(run, close_event);
   run->wft_queued = (store_queued){0};
   run->state.first_backoff_until = 0;
   run->state.status = status;
@@ -370,7 +371,7 @@ err *engine_terminate(engine_run *run, engine_step *st, const engine_terminate_a
   st->lazy = false;
   tx_begin(run, st);
   wft_settle_last(run);
-  run->tx.spares_children = args->by_reset;
+  run->tx.by_reset = args->by_reset;
   terminate(run, args);
   tx_finish(run);
   return NULL;

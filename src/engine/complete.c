@@ -113,7 +113,10 @@ static err *apply_commands(command_ctx *c) {
     }
     TRY(apply_command(c, rule, r->commands.v[i]));
   }
-  return run_is_open(c->run) && !is_heartbeat(r) ? messages_take_rest(c) : NULL;
+  if (!run_is_open(c->run)) return NULL;
+  if (!is_heartbeat(r)) TRY(messages_take_rest(c));
+  updates_take_repeats(c->run);
+  return NULL;
 }
 
 /* The completion is refused: its changes are forgotten and the task fails, visibly on the first

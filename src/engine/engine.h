@@ -43,6 +43,7 @@ typedef struct engine_limits {
   int32_t buffered_events;
   size_t buffered_bytes;
   int64_t ledger_bytes; /* of failures kept beside history, per run */
+  int64_t callbacks;    /* per run */
 } engine_limits;
 
 extern const engine_limits engine_default_limits;
@@ -370,9 +371,10 @@ typedef struct engine_signal_args {
 MUST_USE err *engine_signal(engine_run *run, engine_step *st, const engine_signal_args *args);
 /* What a start that found this run leaves with it (on_conflict_options). */
 typedef struct engine_attach_args {
-  span request_id; /* p == NULL: only links */
+  span request_id; /* p == NULL: none */
   const pb_Link *const *links;
   size_t n_links;
+  const pb_list_Callback *callbacks; /* or NULL */
 } engine_attach_args;
 
 /* Of the mask only `priority` and its fields mean something here. No workflow task follows.

@@ -21,7 +21,11 @@
 #include "visibility/attribute.h"
 
 /* Item ids: up to ITEM_FIRST_BUFFERED they are event ids. */
-enum { ITEM_FIRST_BUFFERED = 1 << 18, ITEM_FIRST_SIGNAL_REQUEST = 1 << 19 };
+enum {
+  ITEM_FIRST_BUFFERED = 1 << 18,
+  ITEM_FIRST_SIGNAL_REQUEST = 1 << 19,
+  ITEM_FIRST_CALLBACK = 3 << 18
+};
 
 typedef struct engine_item {
   hmap_node by_id, by_name; /* by_name: activity id, timer id or signal request id, per kind */
@@ -82,7 +86,8 @@ typedef struct tx {
   int64_t first_event_id;
   size_t first_task, first_row, first_update; /* of this transaction, in the step */
   bool active;
-  bool spares_children; /* the run ends, but its children are another run's now */
+  bool
+      by_reset; /* the run ends, and another one begins in its place: its children are that one's */
 } tx;
 
 struct engine_run {
@@ -95,7 +100,7 @@ struct engine_run {
   hmap by_id, by_name;
   heap due;      /* items only; run_due_ns has the run's own */
   list buffered; /* BUFFERED items, oldest first */
-  int64_t activities, timers, updates_known, memory_bytes;
+  int64_t activities, timers, updates_known, callbacks, memory_bytes;
   struct {
     int64_t n, children, signals, cancels; /* n: items of all kinds that message.h tells of */
   } outside;
@@ -281,10 +286,27 @@ void child_result_keep(engine_run *run, pb_HistoryEvent *close);
 void merge_search_attributes(engine_run *run, const pb_SearchAttributes *changes);
 void merge_memo(engine_run *run, const pb_Memo *changes);
 
+/* --- callback.c: whom the end of the chain is told --- */
+
+/* FAILED_PRECONDITION: with so many more there would be too many. */
+MUST_USE err *callbacks_fit(const engine_run *run, const engine_limits *l, size_t n_more, arena *a);
+void callbacks_add(engine_run *run, const pb_list_Callback *callbacks, int64_t registered_ns);
+/* Those that wait for the end; nobody took them over. */
+pb_list_Callback callbacks_standing_by(const engine_run *run, arena *a);
+/* The run ends with this event. */
+void callbacks_close(engine_run *run, const pb_HistoryEvent *close);
+void callbacks_describe(const engine_run *run, pb_DescribeWorkflowExecutionResponse *r, arena *a);
+
 /* --- attach.c --- */
+
+/* An update that is accepted was asked for again, with callbacks of its own: the event that says
+ * so; NULL when that is known already. */
+pb_HistoryEvent *attach_to_update(engine_run *run, const pb_update_Request *request);
 
 /* A buffered event was written and has its id. */
 void attach_note_written(engine_run *run, const pb_HistoryEvent *ev);
+/* Of an event that another run, or this one before it was replayed, has written. */
+void attach_again(engine_run *run, const pb_HistoryEvent *ev);
 
 /* --- reset_points.c --- */
 

@@ -30,7 +30,7 @@ static void started(replayer *r, pb_HistoryEvent *ev) {
   if (f.backoff_ns > 0) run->state.first_backoff_until = run->info->execution_time;
 }
 
-static void options_updated(replayer *r, pb_HistoryEvent *ev) { attach_note_written(r->run, ev); }
+static void options_updated(replayer *r, pb_HistoryEvent *ev) { attach_again(r->run, ev); }
 
 static void signaled(replayer *r, pb_HistoryEvent *ev) {
   r->run->state.signal_count++;

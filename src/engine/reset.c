@@ -121,6 +121,14 @@ static void update_again(engine_run *run, const engine_reset_args *args,
   update_admit_again(run, q);
 }
 
+/* Callbacks that the shared part has are there already. */
+static void options_again(engine_run *run, const pb_HistoryEvent *old) {
+  const pb_WorkflowExecutionOptionsUpdatedEventAttributes *o =
+      old->workflow_execution_options_updated_event_attributes;
+  if (o->attached_completion_callbacks.n && engine_is_attached(run, o->attached_request_id)) return;
+  attach_again(run, again(run, old));
+}
+
 static void apply_again(engine_run *run, const engine_reset_args *args,
                         const pb_HistoryEvent *old) {
   switch (old->event_type) {
@@ -137,7 +145,7 @@ static void apply_again(engine_run *run, const engine_reset_args *args,
       run->state.signal_count++;
       return;
     case PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED:
-      attach_note_written(run, again(run, old));
+      options_again(run, old);
       return;
     default:
       return;

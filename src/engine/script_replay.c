@@ -119,14 +119,17 @@ static bool same_child(const pb_store_ChildItem *x, const pb_store_ChildItem *y)
 static bool same_msg(int32_t kind, const void *x, const void *y, arena *a) {
   if (kind == PB_ITEM_KIND_ACTIVITY) return same_activity(x, y);
   if (kind == PB_ITEM_KIND_CHILD) return same_child(x, y);
-  if (kind != PB_ITEM_KIND_TIMER && kind != PB_ITEM_KIND_UPDATE) return true;
+  if (kind != PB_ITEM_KIND_TIMER && kind != PB_ITEM_KIND_UPDATE && kind != PB_ITEM_KIND_CALLBACK) {
+    return true;
+  }
   return span_eq(pb_encode_arena(item_desc(kind), x, a), pb_encode_arena(item_desc(kind), y, a));
 }
 
 static const char *compare_items(const engine_run *rows, const engine_run *replayed, arena *a) {
   static const int32_t kinds[] = {PB_ITEM_KIND_ACTIVITY,        PB_ITEM_KIND_TIMER,
                                   PB_ITEM_KIND_CHILD,           PB_ITEM_KIND_UPDATE,
-                                  PB_ITEM_KIND_EXTERNAL_SIGNAL, PB_ITEM_KIND_EXTERNAL_CANCEL};
+                                  PB_ITEM_KIND_EXTERNAL_SIGNAL, PB_ITEM_KIND_EXTERNAL_CANCEL,
+                                  PB_ITEM_KIND_CALLBACK};
   for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
     size_t n, m;
     engine_item **x = items_sorted(rows, kinds[k], a, &n);

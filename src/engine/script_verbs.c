@@ -306,9 +306,24 @@ static const char *do_signal(world *w, const script_line *line) {
   return NULL;
 }
 
-/* attach request_id=R: as a start that used this run. */
+/* As many callbacks, known by their numbers. */
+static pb_list_Callback script_callbacks(world *w, int64_t n) {
+  pb_list_Callback found = {.v = arena_array(&w->arena, pb_Callback *, (size_t)n)};
+  while (found.n < (size_t)n) {
+    pb_Callback *c = found.v[found.n++] = pb_new(&w->arena, Callback);
+    c->which_variant = PB_Callback_nexus_FIELD;
+    c->nexus = pb_new(&w->arena, Callback_Nexus);
+    c->nexus->url = arena_spanf(&w->arena, "temporal://system/%zu", found.n);
+  }
+  return found;
+}
+
+/* attach request_id=R callbacks=N: as a start that used this run. */
 static const char *do_attach(world *w, const script_line *line) {
   engine_attach_args args = {.request_id = script_option(line, "request_id", SPAN_NONE)};
+  pb_list_Callback callbacks =
+      script_callbacks(w, script_number(w, script_option(line, "callbacks", SPAN("0"))));
+  if (callbacks.n) args.callbacks = &callbacks;
   engine_step *st = world_begin(w);
   world_end(w, engine_attach(world_run(w), st, &args));
   return NULL;
@@ -509,6 +524,7 @@ static const char *do_limits(world *w, const script_line *line) {
     LIMIT(buffered_events);
     LIMIT(buffered_bytes);
     LIMIT(ledger_bytes);
+    LIMIT(callbacks);
 #undef LIMIT
   }
   return NULL;

@@ -141,9 +141,17 @@ static void add_due(world *w, int64_t due_ns) {
 }
 
 static void add_row(world *w, const store_row *row) {
-  static const char *const kinds[] = {
-      "?",     "activity", "timer",  "buffered", "request",
-      "child", "signal",   "cancel", "result",   [PB_ITEM_KIND_UPDATE] = "update"};
+  static const char *const kinds[] = {"?",
+                                      "activity",
+                                      "timer",
+                                      "buffered",
+                                      "request",
+                                      "child",
+                                      "signal",
+                                      "cancel",
+                                      "result",
+                                      [PB_ITEM_KIND_UPDATE] = "update",
+                                      [PB_ITEM_KIND_CALLBACK] = "callback"};
   switch (row->kind) {
     case ROW_RUN_INSERT:
     case ROW_RUN_UPDATE:

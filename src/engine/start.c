@@ -17,6 +17,7 @@ const engine_limits engine_default_limits = {
     .buffered_events = 100,
     .buffered_bytes = 2 * 1024 * 1024,
     .ledger_bytes = 16 * 1024 * 1024,
+    .callbacks = 2000,
 };
 
 /* What RunInfo keeps of event 1: all that later steps read. What may be large is kept only if a
@@ -33,6 +34,7 @@ static pb_WorkflowExecutionStartedEventAttributes *kept_attributes(
     kept->last_completion_result = SPAN_NONE;
   }
   kept->continued_failure = NULL;
+  kept->completion_callbacks = (pb_list_Callback){0}; /* are items */
   return kept;
 }
 
@@ -73,6 +75,7 @@ void run_begin(engine_run *run, span ns_name, const first_event *f, span workflo
   run_keep_info(run, run->tx.arena, &info);
   run->state.status = PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   run->state.memo = f->attrs->memo;
+  callbacks_add(run, &f->attrs->completion_callbacks, pb_time_ns(f->event->event_time));
 }
 
 /* Info, state and event 1 of a run that has just been made. */
@@ -111,6 +114,8 @@ static void copy_request(arena *a, const engine_start_args *args, first_event *f
   s->header = r->header;
   s->workflow_id = r->workflow_id;
   s->priority = r->priority;
+  s->completion_callbacks.v = r->completion_callbacks.v;
+  s->completion_callbacks.n = r->completion_callbacks.n;
   s->last_completion_result = r->last_completion_result;
   if (r->continued_failure) s->continued_failure = failure_fit_depth(r->continued_failure, a);
   s->eager_execution_accepted = r->request_eager_execution;
@@ -197,6 +202,7 @@ static void copy_chain(arena *a, const engine_run *run, const follow_args *args,
   s->original_execution_run_id = args->run_id;
   s->first_execution_run_id = old->first_execution_run_id;
   s->prev_auto_reset_points = reset_points_all(run, a);
+  s->completion_callbacks = callbacks_standing_by(run, a);
   s->first_workflow_task_backoff = (pb_Duration *)args->shown_backoff;
   s->workflow_execution_timeout = old->workflow_execution_timeout;
   s->workflow_execution_expiration_time = old->workflow_execution_expiration_time;

@@ -29,6 +29,8 @@ const pb_desc *item_desc(int32_t kind) {
       return &pb_store_ScheduledStartItem_desc;
     case PB_ITEM_KIND_SCHEDULE_STOP:
       return &pb_store_ScheduleStopItem_desc;
+    case PB_ITEM_KIND_CALLBACK:
+      return &pb_store_CallbackItem_desc;
     default:
       return NULL;
   }
@@ -98,6 +100,7 @@ static void count(engine_run *run, const engine_item *it, int by) {
   if (it->kind == PB_ITEM_KIND_ACTIVITY) run->activities += by;
   if (it->kind == PB_ITEM_KIND_TIMER) run->timers += by;
   if (it->kind == PB_ITEM_KIND_UPDATE) run->updates_known += by;
+  if (it->kind == PB_ITEM_KIND_CALLBACK) run->callbacks += by;
   if (!item_tells(it->kind)) return;
   run->outside.n += by;
   if (it->kind == PB_ITEM_KIND_CHILD) run->outside.children += by;
@@ -455,6 +458,7 @@ void tx_finish(engine_run *run) {
 /* Whether what every reader relies on is there. */
 static bool item_is_whole(int32_t kind, const void *msg) {
   if (kind == PB_ITEM_KIND_BUFFERED) return ((const pb_store_BufferedItem *)msg)->event != NULL;
+  if (kind == PB_ITEM_KIND_CALLBACK) return ((const pb_store_CallbackItem *)msg)->callback != NULL;
   if (item_tells(kind)) return outside_is_whole(kind, msg);
   if (kind != PB_ITEM_KIND_ACTIVITY) return true;
   const pb_ActivityTaskScheduledEventAttributes *s =

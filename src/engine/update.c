@@ -19,6 +19,7 @@ run_update *update_add(engine_run *run, span id, bytes *request, int64_t item_id
   if (id.n) memcpy(u->id, id.p, id.n);
   u->request = request;
   u->item_id = item_id;
+  list_init(&u->repeats);
   list_push_back(&run->updates, &u->node);
   run->update_bytes += request->n;
   run->memory_bytes += (int64_t)(sizeof *u + id.n + request->n);
@@ -26,6 +27,14 @@ run_update *update_add(engine_run *run, span id, bytes *request, int64_t item_id
 }
 
 static void forget(engine_run *run, run_update *u) {
+  LIST_FOR_EACH (n, &u->repeats) {
+    update_repeat *again = CONTAINER_OF(n, update_repeat, node);
+    run->update_bytes -= again->request->n;
+    run->memory_bytes -= (int64_t)(sizeof *again + again->request->n);
+    list_remove(&again->node);
+    bytes_unref(again->request);
+    mem_free(again);
+  }
   run->update_bytes -= u->request->n;
   run->memory_bytes -= (int64_t)(sizeof *u + u->n + u->request->n);
   list_remove(&u->node);
@@ -143,6 +152,14 @@ engine_update engine_update_look(const engine_run *run, span id, arena *a) {
 
 /* --- admitted --- */
 
+static err *check_bytes(const engine_run *run, const engine_limits *l, size_t n_bytes, arena *a) {
+  if (run->update_bytes + n_bytes <= l->update_bytes) return NULL;
+  return too_many_at_once_error(
+      a, arena_printf(
+             a, "limit on total payload size of in-flight updates has been reached (%zu bytes)",
+             l->update_bytes));
+}
+
 static err *check_limits(const engine_run *run, const engine_limits *l, size_t n_bytes, arena *a) {
   int64_t in_flight = count_waiting(run) + run->state.updates_open;
   if (in_flight >= l->updates_in_flight) {
@@ -151,12 +168,7 @@ static err *check_limits(const engine_run *run, const engine_limits *l, size_t n
         arena_printf(a, "limit on number of concurrent in-flight updates has been reached (%lld)",
                      (long long)l->updates_in_flight));
   }
-  if (run->update_bytes + n_bytes > l->update_bytes) {
-    return too_many_at_once_error(
-        a, arena_printf(
-               a, "limit on total payload size of in-flight updates has been reached (%zu bytes)",
-               l->update_bytes));
-  }
+  TRY(check_bytes(run, l, n_bytes, a));
   if (updates_count(run) < l->updates) return NULL;
   return ERR(
       a, FAILED_PRECONDITION,
@@ -168,11 +180,73 @@ static err *check_limits(const engine_run *run, const engine_limits *l, size_t n
       (long long)l->updates);
 }
 
+static pb_update_Request *repeated(const update_repeat *again, arena *a) {
+  pb_update_Request *request = NULL;
+  err *e = PB_DECODE(update_Request, bytes_span(again->request), a, &request);
+  ASSERT(!e);
+  return request;
+}
+
+static void keep_repeat(engine_run *run, run_update *u, const pb_update_Request *request,
+                        arena *a) {
+  LIST_FOR_EACH (n, &u->repeats) {
+    const pb_update_Request *known = repeated(CONTAINER_OF(n, update_repeat, node), a);
+    if (span_eq(known->request_id, request->request_id)) return;
+  }
+  update_repeat *again = mem_new(update_repeat);
+  again->request = bytes_copy(PB_ENCODE(update_Request, request, a));
+  list_push_back(&u->repeats, &again->node);
+  run->update_bytes += again->request->n;
+  run->memory_bytes += (int64_t)(sizeof *again + again->request->n);
+}
+
+static void take_repeats(engine_run *run, run_update *u) {
+  LIST_FOR_EACH (n, &u->repeats) {
+    const pb_update_Request *q = repeated(CONTAINER_OF(n, update_repeat, node), run->tx.arena);
+    pb_HistoryEvent *ev = attach_to_update(run, q);
+    if (!ev) continue;
+    tx_append(run, ev);
+    attach_note_written(run, ev);
+  }
+}
+
+void updates_take_repeats(engine_run *run) {
+  LIST_FOR_EACH (n, &run->updates) {
+    run_update *u = CONTAINER_OF(n, run_update, node);
+    if (!u->leaves || list_empty(&u->repeats)) continue;
+    const engine_item *it = item_by_name(run, PB_ITEM_KIND_UPDATE, update_id(u));
+    if (it && ((const pb_store_UpdateItem *)item_msg(it))->accepted_id) take_repeats(run, u);
+  }
+}
+
+/* The update is known: what is new are the callbacks of this request. One that no worker has yet,
+ * and one that is completed, takes none, as in the original. */
+static err *admit_again(engine_run *run, engine_step *st, const pb_update_Request *request,
+                        engine_update_stage stage) {
+  if (!request->completion_callbacks.n || !run_is_open(run)) return NULL;
+  if (stage == ENGINE_UPDATE_ADMITTED) {
+    run_update *u = update_find(run, request->meta->update_id);
+    if (!u->sent) return NULL;
+    TRY(check_bytes(run, st->host->limits, pb_encoded_bytes(&pb_update_Request_desc, request),
+                    st->arena));
+    keep_repeat(run, u, request, st->arena);
+  } else if (stage == ENGINE_UPDATE_ACCEPTED) {
+    st->lazy = false;
+    tx_begin(run, st);
+    wft_settle(run);
+    pb_HistoryEvent *ev = attach_to_update(run, request);
+    if (ev) tx_buffer(run, ev);
+    tx_finish(run);
+    run_check_limits(run, st);
+  }
+  return NULL;
+}
+
 err *engine_update_admit(engine_run *run, engine_step *st, const pb_update_Request *request) {
   arena *a = st->arena;
   engine_update known = engine_update_look(run, request->meta->update_id, a);
   if (known.error) return known.error;
-  if (known.stage) return NULL;
+  if (known.stage) return admit_again(run, st, request, known.stage);
   if (!run_is_open(run)) return run_closed_error(a);
   if (run->state.close_attempted && run->state.wft_started_id) return run_closing_error(a);
   if (run->state.wft_attempt >= UPDATES_FAIL_FROM_ATTEMPT) {

@@ -20,10 +20,17 @@
 /* From this attempt of the workflow task on updates are refused. */
 enum { UPDATES_FAIL_FROM_ATTEMPT = 3 };
 
+/* The update was asked for again while a worker had it. */
+typedef struct update_repeat {
+  list_node node;
+  bytes *request;
+} update_repeat;
+
 typedef struct run_update {
   list_node node;
   bytes *request;  /* encoded update.v1.Request */
   int64_t item_id; /* its item, when an event admitted it; 0: only memory knows it */
+  list repeats;    /* update_repeat with callbacks, attached when it is accepted */
   bool sent;       /* a worker has got it */
   bool leaves;     /* in this step: accepted, rejected or aborted */
   bool stays;      /* aborted with the run's end: kept to tell who asks */
@@ -49,6 +56,8 @@ run_update *update_find(const engine_run *run, span id);
 run_update *update_add(engine_run *run, span id, bytes *request, int64_t item_id);
 /* Some wait for a workflow task. */
 bool updates_wait(const engine_run *run);
+/* Updates that this completion has accepted: attaches what they were asked for with since. */
+void updates_take_repeats(engine_run *run);
 /* Ever admitted and not rejected. */
 int64_t updates_count(const engine_run *run);
 

@@ -319,5 +319,6 @@ pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, are
     r->pending_activities.v[r->pending_activities.n++] = describe_activity(item_msg(items[i]), a);
   }
   if (run->outside.children) describe_children(run, r, a);
+  if (run->callbacks) callbacks_describe(run, r, a);
   return r;
 }

@@ -356,8 +356,7 @@ static void use_existing(start *st, shard_run *run) {
   const pb_StartWorkflowExecutionRequest *r = st->request;
   const pb_workflow_OnConflictOptions *o = r->on_conflict_options;
   call *c = &st->call;
-  bool attaches = o && (o->attach_request_id || o->attach_links);
-  if (!attaches || engine_is_attached(run->engine, r->request_id)) {
+  if (!o || engine_is_attached(run->engine, r->request_id)) {
     call_answer(c, run, response_for(st, run, false));
     return;
   }
@@ -367,6 +366,7 @@ static void use_existing(start *st, shard_run *run) {
     args.links = (const pb_Link *const *)r->links.v;
     args.n_links = r->links.n;
   }
+  if (o->attach_completion_callbacks) args.callbacks = &r->completion_callbacks;
   engine_step *st_run = call_step(c, run);
   err *e = engine_attach(run->engine, st_run, &args);
   call_finish(c, run, e, e ? NULL : response_for(st, run, false));

@@ -51,6 +51,8 @@ RULES = [
     Rule("new_run_id", "id", RUN_ID),
     Rule("reset_run_id", "id", RUN_ID),
     Rule("last_reset_time", "time", CLOCK),
+    Rule("registration_time", "time", CLOCK),
+    Rule("callbacks", "unordered", "the original keeps callbacks in no order"),
     Rule(
         "bad message.error.message",
         "spaces",

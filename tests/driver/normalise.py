@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 
 from .allow import rule_for
@@ -60,7 +61,9 @@ class Normaliser:
             rule = rule_for(self.scenario, ".".join(path))
             if rule and rule.kind == "unordered":
                 self.used.add(rule)
-                return sorted(value)
+                value = sorted(value, key=lambda item: json.dumps(item, sort_keys=True))
+                if not any(isinstance(item, dict) for item in value):
+                    return value
             return [self._value(v, path, f"{place}.{i}") for i, v in enumerate(value)]
         if isinstance(value, str):
             value = self._text(value)

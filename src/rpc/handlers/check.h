@@ -58,6 +58,9 @@ MUST_USE err *check_retry_policy(const checker *k, pb_RetryPolicy **policy);
 /* `partition` also allows the reserved names of a queue's partitions. The copy has its kind set. */
 MUST_USE err *check_task_queue(const checker *k, bool partition, pb_TaskQueue **queue);
 MUST_USE err *check_links(const checker *k, const pb_list_Link *links);
+/* Callbacks with the keys of their headers in lower case, and links without those of callbacks,
+ * replace what is given. UNIMPLEMENTED: a variant that nobody knows. */
+MUST_USE err *check_callbacks(const checker *k, pb_list_Callback *callbacks, pb_list_Link *links);
 MUST_USE err *check_priority(const checker *k, const pb_Priority *priority);
 /* A random UUID, for ids that were left out. */
 span check_new_id(const checker *k);

@@ -105,43 +105,6 @@ static err *unbuilt(const checker *k, const char *field) {
              "%s: this server cannot do that yet; start the workflow without it", field);
 }
 
-enum { CALLBACK_URL_BYTES = 1000 };
-
-/* No address may be called unless it is configured, and none can be configured yet. */
-static err *check_callback_url(const checker *k, span url) {
-  const span http = SPAN("http://"), https = SPAN("https://");
-  if (span_starts_with(url, SPAN("temporal://"))) return unbuilt(k, "completion_callbacks");
-  if (url.n > CALLBACK_URL_BYTES) {
-    return ERR(k->arena, INVALID_ARGUMENT,
-               "invalid url: url length longer than max length allowed of %d", CALLBACK_URL_BYTES);
-  }
-  size_t scheme = span_starts_with(url, http) ? http.n : span_starts_with(url, https) ? https.n : 0;
-  if (!scheme) {
-    return ERR(k->arena, INVALID_ARGUMENT, "invalid url: unknown scheme: %.*s", SPAN_ARG(url));
-  }
-  if (url.n == scheme || url.p[scheme] == '/') {
-    return ERR(k->arena, INVALID_ARGUMENT, "invalid url: missing host");
-  }
-  return ERR(k->arena, INVALID_ARGUMENT,
-             "invalid url: url does not match any configured callback address: %.*s",
-             SPAN_ARG(url));
-}
-
-static err *check_callbacks(const checker *k, const pb_list_Callback *callbacks) {
-  for (size_t i = 0; i < callbacks->n; i++) {
-    const pb_Callback *c = callbacks->v[i];
-    if (c->which_variant == PB_Callback_nexus_FIELD) TRY(check_callback_url(k, c->nexus->url));
-    if (c->which_variant == PB_Callback_internal_FIELD) {
-      return ERR(k->arena, INVALID_ARGUMENT,
-                 "unsupported callback variant: *common.Callback_Internal_");
-    }
-    if (!c->which_variant) {
-      return ERR(k->arena, UNIMPLEMENTED, "unknown callback variant: <nil>");
-    }
-  }
-  return NULL;
-}
-
 /* What the original refuses; the rest waits for routing by version. */
 static err *check_override(const checker *k, const pb_VersioningOverride *v) {
   const bool pinned = v->which_override == PB_VersioningOverride_pinned_FIELD;
@@ -161,7 +124,6 @@ static err *check_override(const checker *k, const pb_VersioningOverride *v) {
 
 /* Fields that would change what happens and whose feature does not exist here. */
 static err *check_unbuilt(const checker *k, const pb_StartWorkflowExecutionRequest *s) {
-  TRY(check_callbacks(k, &s->completion_callbacks));
   if (s->versioning_override) TRY(check_override(k, s->versioning_override));
   if (s->time_skipping_config) {
     return ERR(k->arena, UNIMPLEMENTED, "The Time-Skipping feature is not enabled for namespace.");
@@ -218,7 +180,7 @@ err *check_start(const checker *k, const pb_StartWorkflowExecutionRequest *r,
   TRY(check_conflict_options(k, s->on_conflict_options));
   TRY(check_search_attributes(k, &s->search_attributes));
   TRY(check_priority(k, s->priority));
-  TRY(check_links(k, &s->links));
+  TRY(check_callbacks(k, &s->completion_callbacks, &s->links));
   TRY(check_unbuilt(k, s));
   TRY(check_sizes(k, s));
   s->memo = engine_memo_fields(s->memo, k->arena);

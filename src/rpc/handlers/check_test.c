@@ -153,8 +153,18 @@ static void callback_to(world *w, span url) {
   w->r->completion_callbacks.v[0] = c;
   w->r->completion_callbacks.n = 1;
 }
-static void callback_inside(world *w) { callback_to(w, SPAN("temporal://system")); }
+static void callback_inside(world *w) { callback_to(w, SPAN("temporal://system/")); }
 static void callback_outside(world *w) { callback_to(w, SPAN("http://localhost/x")); }
+static void callback_header(world *w) {
+  callback_to(w, SPAN("temporal://system"));
+  pb_Callback_Nexus_HeaderEntry *entry = pb_new(&w->arena, Callback_Nexus_HeaderEntry);
+  entry->key = text_of(&w->arena, 8192);
+  entry->value = SPAN("x");
+  pb_list_Callback_Nexus_HeaderEntry *header = &w->r->completion_callbacks.v[0]->nexus->header;
+  header->v = arena_array(&w->arena, pb_Callback_Nexus_HeaderEntry *, 1);
+  header->v[header->n++] = entry;
+}
+static void callbacks_many(world *w) { w->r->completion_callbacks.n = 2001; }
 static void callback_nowhere(world *w) { callback_to(w, SPAN("https:///x")); }
 static void no_override(world *w) {
   w->r->versioning_override = pb_new(&w->arena, VersioningOverride);
@@ -216,8 +226,9 @@ static const struct {
     {many_links, "cannot attach more than 10 links per request, got 11"},
     {empty_link, "unsupported link variant"},
     {link_to_nothing, "workflow event link must not have an empty namespace field"},
-    {callback_inside,
-     "completion_callbacks: this server cannot do that yet; start the workflow without it"},
+    {callback_inside, "invalid url: unknown scheme: temporal://system/"},
+    {callback_header, "invalid header: header size longer than max allowed size of 8192"},
+    {callbacks_many, "cannot attach more than 2000 callbacks to an execution"},
     {callback_outside,
      "invalid url: url does not match any configured callback address: http://localhost/x"},
     {callback_nowhere, "invalid url: missing host"},
