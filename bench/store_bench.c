@@ -55,6 +55,7 @@ static bytes *random_bytes(rng *r, size_t n) {
 static void fill_visible(const bench *b, int64_t run, bool closed, span workflow_id,
                          store_visible *v, store_row *row) {
   *v = (store_visible){.was_status = closed ? 1 : 0,
+                       .change = closed ? ATTRIBUTES_STAY : ATTRIBUTES_ANEW,
                        .run_id = SPAN("01a1ff3d-71bb-74a7-a34b-49463dd916a5"),
                        .type = b->types[(size_t)run % b->n_types],
                        .queue = SPAN("transfers"),

@@ -314,11 +314,15 @@ void attach_again(engine_run *run, const pb_HistoryEvent *ev);
 void reset_point_note(engine_run *run, int64_t completed_id, span checksum, span build_id);
 /* Of the chain up to this run. */
 pb_ResetPoints *reset_points_all(const engine_run *run, arena *a);
-/* What was set and upserted, and what is known of the builds of workers. */
-pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
 
-/* Whether a run in this state says that its tasks fail. */
-bool search_attributes_report(const pb_store_RunState *s);
+/* --- run_attributes.c --- */
+
+/* What was set and upserted, and what is known of builds, problems and pauses. */
+pb_SearchAttributes *search_attributes_all(const engine_run *run, arena *a);
+/* What this transaction changes of the attributes that lists see. */
+store_attributes_change seen_attributes_change(const engine_run *run);
+/* Sets the attributes and the division of the record. */
+void seen_attributes(const engine_run *run, const pb_store_Namespace *ns, store_visible *v);
 
 /* --- failing.c: what lists show of failures --- */
 
@@ -329,17 +333,18 @@ void failing_closed(engine_run *run, int32_t status, const pb_HistoryEvent *clos
 /* Whether a run in this state shows anything; whether two states show something else. */
 bool failing_shown(const pb_store_RunState *s);
 bool failing_changed(const pb_store_RunState *before, const pb_store_RunState *now);
-/* Writes up to KEPT_COUNT attributes; how many. */
+/* Writes up to FAILING_ATTRIBUTES; how many. */
+enum { FAILING_ATTRIBUTES = 4 };
 size_t failing_attributes(const engine_run *run, arena *a, store_attribute *out);
 
 /* --- visible.c --- */
 
 /* Never NULL. */
 const pb_store_Namespace *step_namespace(const engine_run *run, const engine_step *st);
-/* Whether this transaction changes what lists see. */
+/* Whether this transaction changes what lists see of a run that is there. */
 bool visible_changed(const engine_run *run);
 /* Adds the row; what it points to are the run's rows of this step. */
-void visible_write(engine_run *run, bool first);
+void visible_write(engine_run *run, bool first, store_attributes_change change);
 
 /* --- start.c --- */
 

@@ -181,17 +181,18 @@ bool failing_changed(const pb_store_RunState *before, const pb_store_RunState *n
 
 size_t failing_attributes(const engine_run *run, arena *a, store_attribute *out) {
   const pb_store_RunState *s = &run->state;
+  const int64_t ns = run->ns;
   size_t n = 0;
   if (s->failing) {
-    span hex = arena_spanf(a, "%016llx", (unsigned long long)s->failing->fingerprint);
-    out[n++] = attribute_kept(run->ns, KEPT_FAILURE_TYPE, VALUE_OF_TEXT(s->failing->type));
-    out[n++] =
-        attribute_kept(run->ns, KEPT_FAILURE_ROOT_TYPE, VALUE_OF_TEXT(s->failing->root_type));
-    out[n++] = attribute_kept(run->ns, KEPT_FAILURE_FINGERPRINT, VALUE_OF_TEXT(hex));
+    const pb_store_FailureDigest *d = s->failing;
+    span hex = arena_spanf(a, "%016llx", (unsigned long long)d->fingerprint);
+    out[n++] = attribute_seen(ns, ATTRIBUTE_FAILURE_TYPE, VALUE_OF_TEXT(d->type), a);
+    out[n++] = attribute_seen(ns, ATTRIBUTE_FAILURE_ROOT_TYPE, VALUE_OF_TEXT(d->root_type), a);
+    out[n++] = attribute_seen(ns, ATTRIBUTE_FAILURE_FINGERPRINT, VALUE_OF_TEXT(hex), a);
   }
   if (s->retrying_activities) {
     out[n++] =
-        attribute_kept(run->ns, KEPT_RETRYING_ACTIVITIES, VALUE_OF_INT(s->retrying_activities));
+        attribute_seen(ns, ATTRIBUTE_RETRYING_ACTIVITIES, VALUE_OF_INT(s->retrying_activities), a);
   }
   return n;
 }

@@ -373,7 +373,8 @@ void run_recall_state(engine_run *run) {
 }
 
 static void run_row_write(engine_run *run, bytes *state) {
-  bool visible = visible_changed(run), first = !run->inserted;
+  bool first = !run->inserted, visible = first || visible_changed(run);
+  store_attributes_change change = first ? ATTRIBUTES_ANEW : seen_attributes_change(run);
   state_keep(run, state);
   store_row *row = step_row(run->tx.st);
   *row = (store_row){.kind = run->inserted ? ROW_RUN_UPDATE : ROW_RUN_INSERT,
@@ -385,7 +386,7 @@ static void run_row_write(engine_run *run, bytes *state) {
                      .queued = run->wft_queued,
                      .blob = bytes_ref(run->state_blob)};
   if (first) row->info = bytes_ref(run->info_blob);
-  if (visible) visible_write(run, first);
+  if (visible) visible_write(run, first, change);
   if (!first) return;
   run->inserted = true;
   *step_row(run->tx.st) = (store_row){.kind = ROW_CURRENT_PUT,

@@ -155,6 +155,17 @@ static void put(store_memory_disk *d, disk_table table, const store_row *r, disk
   change(d, log, find_row(d, table, r), make_row(table, r));
 }
 
+static void put_visible(store_memory_disk *d, const store_row *r, disk_log *log) {
+  disk_row *old = find_row(d, TABLE_VISIBLE, r), *new = make_row(TABLE_VISIBLE, r);
+  if (old && r->visible->change == ATTRIBUTES_STAY) {
+    store_visible all = *new->r.visible;
+    all.attributes = old->r.visible->attributes;
+    all.n_attributes = old->r.visible->n_attributes;
+    new->r.visible = visible_copy(&all, &new->arena);
+  }
+  change(d, log, old, new);
+}
+
 static void drop(store_memory_disk *d, disk_table table, const store_row *r, disk_log *log) {
   disk_row *old = find_row(d, table, r);
   if (old) change(d, log, old, NULL);
@@ -193,7 +204,7 @@ static const char *write_row(store_memory_disk *d, const store_row *r, disk_log 
       drop(d, TABLE_NAMED, r, log);
       break;
     case ROW_VISIBLE_PUT:
-      put(d, TABLE_VISIBLE, &by_id, log);
+      put_visible(d, &by_id, log);
       break;
     case ROW_CURRENT_PUT:
       break; /* done before the step's other rows */

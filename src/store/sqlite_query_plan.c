@@ -79,7 +79,7 @@ static bool needs_record(const store_pred *p) {
 /* Records that are in two sources would be counted twice. */
 static bool attribute_drives(const store_pred *p) {
   if (p->op != OP_IN || p->field.column != COLUMN_ATTRIBUTE || !p->n_values) return false;
-  if (p->n_values > MOST_SOURCES / 2) return false;
+  if (p->field.unindexed || p->n_values > MOST_SOURCES / 2) return false;
   return p->n_values == 1 || !p->field.many;
 }
 

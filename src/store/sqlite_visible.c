@@ -89,6 +89,7 @@ static int write_attributes(sqlite_writer *w, const place *p, bool add) {
   sqlite3_stmt *st = w->st[add ? W_ATTRIBUTE_ADD : W_ATTRIBUTE_DELETE];
   store_attribute a;
   for (size_t at = 0; store_attributes_next(p->attributes, &at, &a);) {
+    if (a.unindexed) continue;
     bind_int(st, 1, a.id * 2 + p->divided);
     sqlite_bind_value(st, 2, &a.value);
     bind_int(st, 3, p->ended);
@@ -102,6 +103,14 @@ static int write_attributes(sqlite_writer *w, const place *p, bool add) {
 }
 
 /* --- records --- */
+
+static void bind_attributes(sqlite3_stmt *st, int at, span attributes) {
+  if (attributes.n) {
+    (void)sqlite3_bind_blob64(st, at, attributes.p, attributes.n, SQLITE_STATIC);
+  } else {
+    (void)sqlite3_bind_null(st, at);
+  }
+}
 
 /* ?1 to ?19 in the order of the table's columns. */
 static void bind_record(sqlite3_stmt *st, const store_row *r, span attributes) {
@@ -126,11 +135,7 @@ static void bind_record(sqlite3_stmt *st, const store_row *r, span attributes) {
       (void)sqlite3_bind_null(st, 16 + (int)i);
     }
   }
-  if (attributes.n) {
-    (void)sqlite3_bind_blob64(st, 19, attributes.p, attributes.n, SQLITE_STATIC);
-  } else {
-    (void)sqlite3_bind_null(st, 19);
-  }
+  bind_attributes(st, 19, attributes);
 }
 
 static int add_record(sqlite_writer *w, const store_row *r) {
@@ -173,19 +178,26 @@ int sqlite_visible_delete(sqlite_writer *w, int64_t run) {
   return run_stmt(w->st[W_VISIBLE_DELETE]);
 }
 
-/* Of a run without attributes: only what closing it changes. */
-static int close_record(sqlite_writer *w, const store_row *r, bool *ret_found) {
-  sqlite3_stmt *st = w->st[W_VISIBLE_CLOSE];
+/* Only what differs, where no index of attributes has to follow. */
+static int update_record(sqlite_writer *w, const store_row *r, bool *ret_found) {
   const store_visible *v = r->visible;
+  sqlite3_stmt *st = w->st[v->closed_ns ? W_VISIBLE_CLOSE : W_VISIBLE_ATTRIBUTES];
+  const bool stay = v->change == ATTRIBUTES_STAY;
+  *ret_found = true;
+  if (stay && !v->closed_ns) return SQLITE_OK;
   bind_int(st, 1, r->run);
-  bind_int(st, 2, r->status);
-  bind_int(st, 3, v->closed_ns);
-  bind_int(st, 4, v->events);
-  bind_int(st, 5, v->history_bytes);
-  bind_int(st, 6, v->transitions);
+  bind_attributes(st, 2, store_attributes_encode(v->attributes, v->n_attributes, &w->scratch));
+  if (v->closed_ns) {
+    bind_int(st, 3, r->status);
+    bind_int(st, 4, v->closed_ns);
+    bind_int(st, 5, v->events);
+    bind_int(st, 6, v->history_bytes);
+    bind_int(st, 7, v->transitions);
+    bind_int(st, 8, stay);
+  }
   int rc = run_stmt(st);
   *ret_found = rc == SQLITE_OK && sqlite3_changes(w->db) == 1;
-  if (!*ret_found) return rc;
+  if (!*ret_found || r->status == v->was_status) return rc;
   count(w, r->ns, v->was_status, -1);
   count(w, r->ns, r->status, 1);
   return SQLITE_OK;
@@ -193,9 +205,9 @@ static int close_record(sqlite_writer *w, const store_row *r, bool *ret_found) {
 
 int sqlite_visible_put(sqlite_writer *w, const store_row *r) {
   const store_visible *v = r->visible;
-  if (v->was_status && v->closed_ns && !v->was_attributed && !v->n_attributes && !v->division.p) {
+  if (v->was_status && v->change != ATTRIBUTES_ANEW && !v->division.p) {
     bool found;
-    int rc = close_record(w, r, &found);
+    int rc = update_record(w, r, &found);
     if (rc != SQLITE_OK || found) return rc;
   } else if (v->was_status) {
     int rc = sqlite_visible_delete(w, r->run);

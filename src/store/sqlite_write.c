@@ -44,8 +44,9 @@ static const char *const write_sql[W_COUNT] = {
         "INSERT INTO visible VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
         " ?15, ?16, ?17, ?18, ?19)",
     [W_VISIBLE_CLOSE] =
-        "UPDATE visible SET status = ?2, ended = ?3, events = ?4, history_bytes = ?5,"
-        " transitions = ?6 WHERE run = ?1",
+        "UPDATE visible SET attributes = iif(?8, attributes, ?2), status = ?3, ended = ?4,"
+        " events = ?5, history_bytes = ?6, transitions = ?7 WHERE run = ?1",
+    [W_VISIBLE_ATTRIBUTES] = "UPDATE visible SET attributes = ?2 WHERE run = ?1",
     [W_VISIBLE_GET] =
         "SELECT ns, status, ended, started, division IS NOT NULL, attributes FROM visible"
         " WHERE run = ?1",

@@ -12,7 +12,7 @@
 
 enum { RUNS = 250, QUERIES = 1500 };
 /* Kinds of attributes; each namespace has one of each. */
-enum { TEXT = 1, INT, NUMBER, LIST, ATTRIBUTES = LIST };
+enum { TEXT = 1, INT, NUMBER, LIST, PLAIN, ATTRIBUTES = PLAIN }; /* PLAIN: unindexed, a list */
 
 typedef struct record {
   store_visible v;
@@ -31,8 +31,10 @@ typedef struct pair {
 static int64_t ns_of(int64_t run) { return 1 + run % 2; }
 
 static store_field attribute(int64_t ns, int64_t kind) {
-  return (store_field){
-      .column = COLUMN_ATTRIBUTE, .attribute = ns * 10 + kind, .many = kind == LIST};
+  return (store_field){.column = COLUMN_ATTRIBUTE,
+                       .attribute = ns * 10 + kind,
+                       .many = kind == LIST || kind == PLAIN,
+                       .unindexed = kind == PLAIN};
 }
 
 static uint64_t below(pair *p, uint64_t n) { return rng_below(&p->random, n); }
@@ -66,7 +68,7 @@ static store_value value_for(pair *p, store_field f) {
       return VALUE_OF_TEXT(word(p));
   }
   int64_t kind = f.attribute % 10;
-  if (kind == TEXT || kind == LIST) return VALUE_OF_TEXT(word(p));
+  if (kind == TEXT || kind == LIST || kind == PLAIN) return VALUE_OF_TEXT(word(p));
   if (kind == NUMBER && one_in(p, 2)) return VALUE_OF_REAL((double)below(p, 8) / 2);
   return VALUE_OF_INT((int64_t)below(p, 5) - 2);
 }
@@ -86,27 +88,44 @@ static void commit_both(pair *p, int64_t run, store_row *rows, size_t n) {
   }
 }
 
-static void random_attributes(pair *p, int64_t ns, store_visible *v) {
-  v->attributes = arena_array(&p->arena, store_attribute, ATTRIBUTES + 2);
+static void random_attributes(pair *p, int64_t ns, int64_t first, store_visible *v) {
+  v->attributes = arena_array(&p->arena, store_attribute, 3 * ATTRIBUTES);
   v->n_attributes = 0;
-  for (int64_t kind = 1; kind <= ATTRIBUTES; kind++) {
+  for (int64_t kind = first; kind <= ATTRIBUTES; kind++) {
     store_field f = attribute(ns, kind);
     for (uint64_t n = below(p, f.many ? 4 : 2); n > 0; n--) {
       v->attributes[v->n_attributes++] =
-          (store_attribute){.id = f.attribute, .value = value_for(p, f)};
+          (store_attribute){.id = f.attribute, .value = value_for(p, f), .unindexed = f.unindexed};
     }
   }
 }
 
+/* As other attributes than before, or some of them, or as the same. */
+static void change_attributes(pair *p, int64_t run, record *r) {
+  bool indexed = false;
+  for (size_t i = 0; i < r->v.n_attributes; i++) {
+    indexed = indexed || !r->v.attributes[i].unindexed;
+  }
+  r->v.change = ATTRIBUTES_ANEW;
+  if (!indexed && one_in(p, 2)) {
+    r->v.change = one_in(p, 2) ? ATTRIBUTES_UNINDEXED : ATTRIBUTES_STAY;
+  }
+  if (r->v.change == ATTRIBUTES_UNINDEXED) random_attributes(p, ns_of(run), PLAIN, &r->v);
+  if (r->v.change == ATTRIBUTES_ANEW && one_in(p, 3)) random_attributes(p, ns_of(run), 1, &r->v);
+}
+
 static span word_or_none(pair *p) { return one_in(p, 2) ? SPAN_NONE : word(p); }
 
-static store_row visible_put(record *r, int64_t run) {
+static store_row visible_put(pair *p, const record *r, int64_t run) {
+  store_visible *v = arena_new(&p->arena, store_visible);
+  *v = r->v;
+  if (v->change == ATTRIBUTES_STAY) v->n_attributes = 0;
   return (store_row){.kind = ROW_VISIBLE_PUT,
                      .run = run,
                      .ns = ns_of(run),
                      .status = r->status,
                      .workflow_id = span_cstr(r->workflow_id),
-                     .visible = &r->v};
+                     .visible = v};
 }
 
 static void start(pair *p, int64_t run) {
@@ -124,9 +143,9 @@ static void start(pair *p, int64_t run) {
                          .root_workflow_id = word_or_none(p),
                          .root_run_id = word_or_none(p),
                          .division = one_in(p, 8) ? word(p) : SPAN_NONE};
-  if (one_in(p, 2)) random_attributes(p, ns_of(run), &r->v);
+  if (one_in(p, 2)) random_attributes(p, ns_of(run), one_in(p, 2) ? 1 : PLAIN, &r->v);
   store_row rows[] = {{.kind = ROW_RUN_INSERT, .run = run, .ns = ns_of(run), .status = 1},
-                      visible_put(r, run),
+                      visible_put(p, r, run),
                       {.kind = ROW_CURRENT_PUT, .run = run, .ns = ns_of(run)}};
   rows[0].workflow_id = rows[2].workflow_id = rows[1].workflow_id;
   for (int64_t before = run - 2; before > 0 && !rows[2].expected_run; before -= 2) {
@@ -145,8 +164,7 @@ static void change(pair *p, int64_t run) {
     return;
   }
   r->v.was_status = r->status;
-  r->v.was_attributed = r->v.n_attributes > 0 || r->v.division.p;
-  if (one_in(p, 3)) random_attributes(p, ns_of(run), &r->v);
+  change_attributes(p, run, r);
   if (one_in(p, 2)) {
     r->status = 2 + (int32_t)below(p, 5);
     r->v.closed_ns = 1 + (int64_t)below(p, 60);
@@ -155,7 +173,7 @@ static void change(pair *p, int64_t run) {
     r->v.transitions = (int64_t)below(p, 20);
   }
   store_row rows[] = {{.kind = ROW_RUN_UPDATE, .run = run, .status = r->status},
-                      visible_put(r, run)};
+                      visible_put(p, r, run)};
   commit_both(p, run, rows, 2);
 }
 

@@ -44,6 +44,8 @@ bool store_value_has_prefix(const store_value *v, const store_value *prefix) {
 
 /* --- attributes in one piece: for each its id, kind and size, then the value --- */
 
+enum { UNINDEXED = 0x80 }; /* of the kind */
+
 static void add_number(buf *b, uint64_t v) {
   for (; v >= 0x80; v >>= 7) buf_addb(b, (uint8_t)(v | 0x80));
   buf_addb(b, (uint8_t)v);
@@ -71,7 +73,7 @@ span store_attributes_encode(const store_attribute *v, size_t n, arena *a) {
   for (size_t i = 0; i < n; i++) {
     span value = value_bytes(&v[i].value);
     add_number(&b, (uint64_t)v[i].id);
-    buf_addb(&b, (uint8_t)v[i].value.kind);
+    buf_addb(&b, (uint8_t)(v[i].value.kind | (v[i].unindexed ? UNINDEXED : 0)));
     add_number(&b, value.n);
     buf_add(&b, value);
   }
@@ -83,9 +85,10 @@ span store_attributes_encode(const store_attribute *v, size_t n, arena *a) {
 bool store_attributes_next(span in, size_t *at, store_attribute *ret) {
   uint64_t id, n;
   if (!next_number(in, at, &id) || *at >= in.n) return false;
-  uint8_t kind = in.p[(*at)++];
+  uint8_t flags = in.p[(*at)++], kind = flags & (UNINDEXED - 1);
   if (!next_number(in, at, &n) || n > in.n - *at) return false;
   *ret = (store_attribute){.id = (int64_t)id, .value = {.kind = kind}};
+  ret->unindexed = (flags & UNINDEXED) != 0;
   if (kind == VALUE_TEXT) {
     ret->value.text = span_of(in.p + *at, n);
   } else if (n == sizeof ret->value.i) {

@@ -5,7 +5,8 @@
  * attributes: numbered by the caller and typed by their values. Records of two namespaces may share
  * an attribute's number only where those of one have divisions. An
  * attribute with several values (the members of a list, the words of a text) is several entries
- * with one id.
+ * with one id. An attribute that nearly every record has and changes may be left out of the index:
+ * queries look at it record by record.
  *
  * A query is a tree of predicates over columns and attributes, an order and a position. Predicates
  * have the three values of SQL: a comparison with what a record does not have is unknown, NOT keeps
@@ -43,6 +44,7 @@ bool store_value_has_prefix(const store_value *v, const store_value *prefix);
 typedef struct store_attribute {
   int64_t id; /* > 0 */
   store_value value;
+  bool unindexed; /* the same for every entry of an id */
 } store_attribute;
 
 /* Attributes in one piece of memory, as they are stored. */
@@ -73,10 +75,18 @@ typedef enum store_column {
   COLUMN_ATTRIBUTE = COLUMN_COUNT,
 } store_column;
 
+/* What becomes of the attributes of the record before. Only a record without indexed ones may close
+ * with another change than ATTRIBUTES_ANEW. */
+typedef enum store_attributes_change {
+  ATTRIBUTES_ANEW,      /* these are all, and any may differ */
+  ATTRIBUTES_UNINDEXED, /* these are all; those that differ are unindexed */
+  ATTRIBUTES_STAY,      /* none are given */
+} store_attributes_change;
+
 /* Texts with p == NULL are not there. A root that is not given is the run itself. */
 typedef struct store_visible {
-  int32_t was_status;  /* of the record this one replaces; 0: it is the first */
-  bool was_attributed; /* the record before may have had attributes */
+  int32_t was_status; /* of the record this one replaces; 0: it is the first */
+  store_attributes_change change;
   span run_id, type, queue;
   int64_t started_ns, execution_ns, closed_ns; /* closed_ns 0: open */
   span parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, division;
@@ -91,7 +101,7 @@ typedef struct store_visible {
 typedef struct store_field {
   store_column column;
   int64_t attribute;
-  bool many;
+  bool many, unindexed;
 } store_field;
 
 typedef enum store_op {

@@ -39,28 +39,32 @@ static const row rows[] = {
     {"TemporalExternalPayloadSizeBytes", INT, ATTRIBUTE_SYSTEM, COLUMN_ATTRIBUTE, 1},
     {"TemporalExternalPayloadCount", INT, ATTRIBUTE_SYSTEM, COLUMN_ATTRIBUTE, 2},
     {"TemporalChangeVersion", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 3},
-    {"BinaryChecksums", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 4},
-    {"BuildIds", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 5},
+    {"BinaryChecksums", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE,
+     ATTRIBUTE_BINARY_CHECKSUMS},
+    {"BuildIds", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, ATTRIBUTE_BUILD_IDS},
     {"BatcherNamespace", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 6},
     {"BatcherUser", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 7},
     {"TemporalScheduledStartTime", DATETIME, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 8},
     {"TemporalScheduledById", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 9},
-    {"TemporalSchedulePaused", BOOL, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 10},
+    {"TemporalSchedulePaused", BOOL, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE,
+     ATTRIBUTE_SCHEDULE_PAUSED},
     {"TemporalNamespaceDivision", KEYWORD, ATTRIBUTE_PREDEFINED, COLUMN_DIVISION, 0},
-    {"TemporalPauseInfo", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 11},
-    {"TemporalReportedProblems", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE, 12},
+    {"TemporalPauseInfo", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE,
+     ATTRIBUTE_PAUSE_INFO},
+    {"TemporalReportedProblems", KEYWORDS, ATTRIBUTE_PREDEFINED, COLUMN_ATTRIBUTE,
+     ATTRIBUTE_REPORTED_PROBLEMS},
     {"TemporalWorkerDeployment", KEYWORD, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 13},
     {"TemporalWorkerDeploymentVersion", KEYWORD, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 14},
     {"TemporalWorkflowVersioningBehavior", KEYWORD, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 15},
     {"TemporalUsedWorkerDeploymentVersions", KEYWORDS, ATTRIBUTE_PROTECTED, COLUMN_ATTRIBUTE, 16},
 };
 
-static const row only_kept[KEPT_COUNT] = {
-    [KEPT_FAILURE_TYPE] = {"FailureType", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 17},
-    [KEPT_FAILURE_ROOT_TYPE] = {"FailureRootType", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 18},
-    [KEPT_FAILURE_FINGERPRINT] =
-        {"FailureFingerprint", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 19},
-    [KEPT_RETRYING_ACTIVITIES] = {"RetryingActivities", INT, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, 20},
+static const row kept_rows[] = {
+    {"FailureType", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, ATTRIBUTE_FAILURE_TYPE},
+    {"FailureRootType", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, ATTRIBUTE_FAILURE_ROOT_TYPE},
+    {"FailureFingerprint", KEYWORD, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE,
+     ATTRIBUTE_FAILURE_FINGERPRINT},
+    {"RetryingActivities", INT, ATTRIBUTE_KEPT, COLUMN_ATTRIBUTE, ATTRIBUTE_RETRYING_ACTIVITIES},
 };
 /* clang-format on */
 
@@ -89,6 +93,8 @@ static store_field field_of(int64_t ns, store_column column, int32_t number, int
   if (column != COLUMN_ATTRIBUTE) return f;
   f.attribute = ns << ATTRIBUTE_NS_BITS | number;
   f.many = type == PB_INDEXED_VALUE_TYPE_KEYWORD_LIST || type == PB_INDEXED_VALUE_TYPE_TEXT;
+  /* Nearly every run has builds: to index them would cost each one more than its record does. */
+  f.unindexed = number == ATTRIBUTE_BUILD_IDS || number == ATTRIBUTE_BINARY_CHECKSUMS;
   return f;
 }
 
@@ -124,9 +130,9 @@ bool attribute_find(const pb_store_Namespace *ns, span name, attribute *ret) {
 }
 
 static bool find_kept(const pb_store_Namespace *ns, span name, attribute *ret) {
-  for (size_t i = 0; i < KEPT_COUNT; i++) {
-    if (!span_eq(span_cstr(only_kept[i].name), name)) continue;
-    from_row(ns->key, &only_kept[i], ret);
+  for (size_t i = 0; i < ARRAY_LEN(kept_rows); i++) {
+    if (!span_eq(span_cstr(kept_rows[i].name), name)) continue;
+    from_row(ns->key, &kept_rows[i], ret);
     return true;
   }
   return false;
@@ -143,9 +149,15 @@ bool attribute_find_to_ask(const pb_store_Namespace *ns, span name, arena *a, at
   return find_kept(ns, prefixed ? other : name, ret);
 }
 
-store_attribute attribute_kept(int64_t ns, attribute_kept_name name, store_value v) {
-  const row *r = &only_kept[name];
-  return (store_attribute){.id = field_of(ns, r->column, r->number, r->type).attribute, .value = v};
+store_attribute attribute_seen(int64_t ns, attribute_number number, store_value v, arena *a) {
+  int32_t type = KEYWORD;
+  for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    if (rows[i].column == COLUMN_ATTRIBUTE && rows[i].number == (int32_t)number)
+      type = rows[i].type;
+  }
+  store_field f = field_of(ns, COLUMN_ATTRIBUTE, number, type);
+  if (f.many) v.text = fold(v.text, a);
+  return (store_attribute){.id = f.attribute, .value = v, .unindexed = f.unindexed};
 }
 
 /* --- changes --- */

@@ -42,14 +42,19 @@ typedef enum attribute_kind {
   ATTRIBUTE_CUSTOM,
 } attribute_kind;
 
-/* Of ATTRIBUTE_KEPT. */
-typedef enum attribute_kept_name {
-  KEPT_FAILURE_TYPE,
-  KEPT_FAILURE_ROOT_TYPE,
-  KEPT_FAILURE_FINGERPRINT,
-  KEPT_RETRYING_ACTIVITIES,
-  KEPT_COUNT
-} attribute_kept_name;
+/* Of attributes that the server itself sets; rows hold them. Those from ATTRIBUTE_FAILURE_TYPE on
+ * are ATTRIBUTE_KEPT. */
+typedef enum attribute_number {
+  ATTRIBUTE_BINARY_CHECKSUMS = 4,
+  ATTRIBUTE_BUILD_IDS = 5,
+  ATTRIBUTE_SCHEDULE_PAUSED = 10,
+  ATTRIBUTE_PAUSE_INFO = 11,
+  ATTRIBUTE_REPORTED_PROBLEMS = 12,
+  ATTRIBUTE_FAILURE_TYPE = 17,
+  ATTRIBUTE_FAILURE_ROOT_TYPE = 18,
+  ATTRIBUTE_FAILURE_FINGERPRINT = 19,
+  ATTRIBUTE_RETRYING_ACTIVITIES = 20,
+} attribute_number;
 
 typedef struct attribute {
   span name;
@@ -90,8 +95,8 @@ bool attribute_is_nil(const pb_Payload *p);
  * A division is returned apart; p == NULL: none. The array has room for `more`. */
 void attributes_index(const pb_store_Namespace *ns, const pb_SearchAttributes *in, size_t more,
                       arena *a, store_attribute **ret, size_t *ret_n, span *ret_division);
-/* What lists see of a kept one, in the namespace with this key. */
-store_attribute attribute_kept(int64_t ns, attribute_kept_name name, store_value v);
+/* The same of one that the server sets, in the namespace with this key. */
+store_attribute attribute_seen(int64_t ns, attribute_number number, store_value v, arena *a);
 
 /* A payload of this attribute type. */
 pb_Payload *attribute_payload(int32_t type, const store_value *v, arena *a);

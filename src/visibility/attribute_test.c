@@ -198,7 +198,8 @@ static void what_the_server_keeps_for_filters_is_known_to_filters_alone(void **s
     assert_false(attribute_find(w->ns, span_cstr(names[i]), &at));
     assert_true(attribute_find_to_ask(w->ns, span_cstr(names[i]), &w->arena, &at));
     assert_int_equal(at.kind, ATTRIBUTE_KEPT);
-    store_attribute seen = attribute_kept(w->ns->key, i, VALUE_OF_INT(1));
+    store_attribute seen = attribute_seen(w->ns->key, ATTRIBUTE_FAILURE_TYPE + (attribute_number)i,
+                                          VALUE_OF_INT(1), &w->arena);
     assert_int_equal(seen.id, at.field.attribute);
     assert_string_equal(set(w, names[i], "\"x\""),
                         arena_printf(&w->arena,

@@ -251,7 +251,8 @@ void attributes_index(const pb_store_Namespace *ns, const pb_SearchAttributes *i
   *ret_n = values.n;
   for (size_t i = 0, k = 0; i < n; i++) {
     for (; k < until[i]; k++) {
-      (*ret)[k] = (store_attribute){.id = of[i].field.attribute, .value = values.v[k]};
+      (*ret)[k] = (store_attribute){
+          .id = of[i].field.attribute, .value = values.v[k], .unindexed = of[i].field.unindexed};
     }
   }
 }

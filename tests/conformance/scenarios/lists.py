@@ -422,3 +422,169 @@ def search_attributes_upserted(t):
     t.wait_for("WORKFLOW_TASK_SCHEDULED")
     t.describe("describe continued")
     t.terminate()
+
+
+BUILDS = [
+    "BuildIds IS NULL",
+    "BuildIds IS NOT NULL",
+    "BuildIds = 'unversioned'",
+    "BuildIds = 'unversioned:b1'",
+    "BuildIds IN ('unversioned:b1', 'unversioned:b2')",
+    "BuildIds != 'unversioned:b1'",
+    "BuildIds = 'unversioned:b1' AND ExecutionStatus = 'Running'",
+    "BinaryChecksums = 'c1'",
+    "BinaryChecksums = 'c2'",
+    "BinaryChecksums IS NULL",
+    "BinaryChecksums = 'c1' OR BuildIds = 'unversioned:b2'",
+]
+
+
+@scenario()
+def list_builds(t):
+    """Runs are found by the builds of the workers that completed their tasks, open and closed."""
+
+    def run(suffix, *commands, **fields):
+        _start(t, suffix)
+        t.complete(t.poll_call(), *commands, **fields)
+
+    run("open", command("start_timer", timer_id="t", start_to_fire_timeout={"seconds": 60}),
+        worker_version_stamp={"build_id": "b1"})
+    run("closed", done(), worker_version_stamp={"build_id": "b1"})
+    run("plain", done())
+    run("checked", done(), binary_checksum="c1")
+    _start(t, "two")
+    t.complete(
+        t.poll_call(),
+        command("start_timer", timer_id="t", start_to_fire_timeout={"seconds": 1}),
+        worker_version_stamp={"build_id": "b1"},
+    )
+    t.complete(t.poll_call(), done(), worker_version_stamp={"build_id": "b2"})
+    _start(t, "chain")
+    again = command(
+        "continue_as_new_workflow_execution",
+        workflow_type={"name": "Scripted"},
+        task_queue={"name": t.queue},
+    )
+    t.complete(t.poll_call(), again, worker_version_stamp={"build_id": "b1"}, binary_checksum="c2")
+    t.complete(t.poll_call(), done(), worker_version_stamp={"build_id": "b1"}, binary_checksum="c2")
+    _start(t, "never")
+    _wait(t, "BuildIds = 'unversioned'", 7)
+    _wait(t, "ExecutionStatus = 'Running'", 2)
+    _wait(t, "BuildIds = 'unversioned:b2'", 1)
+    for query in BUILDS:
+        t.note(query, _found(t, query))
+    answer = _patiently(t, "ListWorkflowExecutions", query=f"WorkflowId = '{t.wid}-two'")
+    t.note("entry", to_json(answer.executions[0].search_attributes))
+    _end(t, "open", "never")
+
+
+SYSTEM = [
+    "WorkflowId = '{wid}-set'",
+    "WorkflowId > '{wid}-parent'",
+    "RunId = '{run}'",
+    "RunId != '{run}'",
+    "RunId IN ('{run}', 'none')",
+    "WorkflowType STARTS_WITH 'Script'",
+    "TaskQueue = '{queue}'",
+    "TaskQueue != '{queue}'",
+    "ParentWorkflowId = '{wid}-parent'",
+    "ParentRunId = '{run}'",
+    "ParentRunId IS NULL",
+    "RootWorkflowId = '{wid}-parent'",
+    "RootRunId = '{run}'",
+    "RootRunId IS NULL",
+    "ExecutionTime >= '2020-01-01T00:00:00Z'",
+    "StartTime BETWEEN '2020-01-01T00:00:00Z' AND '2099-01-01T00:00:00Z'",
+    "CloseTime IS NOT NULL",
+    "CloseTime < '2020-01-01T00:00:00Z'",
+    "HistoryLength = 3",
+    "HistoryLength IN (3, 4)",
+    "HistorySizeBytes > 0",
+    "HistorySizeBytes IS NULL",
+    "ExecutionDuration < '1h'",
+    "ExecutionDuration IS NULL",
+    "StateTransitionCount > 1",
+    "StateTransitionCount IS NULL",
+    "TemporalExternalPayloadCount IS NULL",
+    "TemporalExternalPayloadSizeBytes > 0",
+    "TemporalChangeVersion = 'change-1'",
+    "TemporalChangeVersion IS NULL",
+    "BinaryChecksums = 'set'",
+    "BuildIds = 'set'",
+    "BatcherNamespace = 'n'",
+    "BatcherUser STARTS_WITH 'us'",
+    "TemporalScheduledStartTime = '2024-01-02T03:04:05Z'",
+    "TemporalScheduledStartTime > 0",
+    "ScheduledById = 'schedule'",
+    "TemporalSchedulePaused = true",
+    "TemporalSchedulePaused IS NULL",
+    "TemporalPauseInfo = 'pause'",
+    "TemporalReportedProblems IN ('category=x')",
+    "TemporalReportedProblems IS NULL",
+    "TemporalWorkerDeployment IS NULL",
+    "TemporalWorkerDeploymentVersion = 'x'",
+    "TemporalWorkflowVersioningBehavior = 'Pinned'",
+    "TemporalUsedWorkerDeploymentVersions IS NULL",
+    "ExecutionStatus = 'Failed' OR ExecutionStatus = 'Completed'",
+    "ScheduleId = 'x'",
+]
+
+
+@scenario()
+def list_system_attributes(t):
+    """Every attribute that each namespace has, on runs that have it and on others."""
+    _start(t, "parent")
+    child = command(
+        "start_child_workflow_execution",
+        workflow_id=f"{t.wid}-child",
+        workflow_type={"name": "Other"},
+        task_queue={"name": f"{t.queue}-other"},
+    )
+    task = t.poll_call()
+    t.complete(task, child)
+    _start(
+        t,
+        "set",
+        TemporalChangeVersion=["change-1", "change-2"],
+        BinaryChecksums=["set"],
+        BuildIds=["set"],
+        BatcherNamespace="n",
+        BatcherUser="user",
+        TemporalScheduledStartTime="2024-01-02T03:04:05Z",
+        TemporalScheduledById="schedule",
+        TemporalSchedulePaused=True,
+        TemporalPauseInfo=["pause"],
+        TemporalReportedProblems=["category=x", "cause=y"],
+    )
+    t.terminate(workflow_execution={"workflow_id": f"{t.wid}-set"}, label="terminate set")
+    _wait(t, "ExecutionStatus = 'Terminated'", 1)
+    _wait(t, "ExecutionStatus = 'Running'", 2)
+    run = task.workflow_execution.run_id
+    for query in SYSTEM:
+        asked = query.format(wid=t.wid, run=run, queue=t.queue)
+        label = query.replace("{", "$").replace("}", "")
+        try:
+            t.note(label, _found(t, asked))
+        except RpcError as error:
+            t.note(label, error.to_json())
+    _end(t, "parent")
+
+
+@scenario()
+def list_reported_problems(t):
+    """A run whose tasks fail five times is found by that, until a task succeeds."""
+    _start(t, "failing")
+    for _ in range(4):
+        t.call("RespondWorkflowTaskFailed", task_token=t.poll_call().task_token, cause=1)
+    last = t.poll_call(timeout=30)
+    t.call("RespondWorkflowTaskFailed", task_token=last.task_token, cause=1)
+    _wait(t, "TemporalReportedProblems IS NOT NULL", 1)
+    for query in (
+        "TemporalReportedProblems = 'category=WorkflowTaskFailed'",
+        "ReportedProblems = 'cause=WorkflowTaskFailedCauseUnhandledCommand'",
+        "TemporalReportedProblems = 'category=WorkflowTaskTimedOut'",
+    ):
+        t.note(query, _found(t, query))
+    t.complete(t.poll_call(timeout=60), done())
+    _wait(t, "ExecutionStatus = 'Completed'", 1)
+    t.note("afterwards", _found(t, "TemporalReportedProblems IS NOT NULL"))
