@@ -7,142 +7,47 @@
 #include "shard/shard_int.h"
 #include "store/memory_disk.h"
 
-static void load(sim *s, store_load *l) { disk_load(s->disk, l); }
+void audit_load(sim *s, store_load *l) { disk_load(s->disk, l); }
 
-static void load_release(store_load *l) {
+void audit_load_release(store_load *l) {
   engine_rows_release(&l->row, 1);
   engine_rows_release(l->rows, l->n_rows);
   arena_release(&l->arena);
 }
 
-static bool load_state(sim *s, span run_id, store_load *l, pb_store_RunState **ret_state) {
+bool audit_load_state(sim *s, span run_id, store_load *l, pb_store_RunState **ret_state) {
   int64_t key;
   if (run_id.n != UUID_TEXT_BYTES || !run_id_parse(run_id, &key)) return false;
   *l = (store_load){.kind = LOAD_RUN, .run = key};
-  load(s, l);
+  audit_load(s, l);
   bool good = l->found && !PB_DECODE(store_RunState, bytes_span(l->row.blob), &l->arena, ret_state);
-  if (!good) load_release(l);
+  if (!good) audit_load_release(l);
   return good;
 }
 
 int64_t audit_next_event_id(sim *s, span run_id) {
   store_load l;
   pb_store_RunState *state;
-  if (!load_state(s, run_id, &l, &state)) return 0;
+  if (!audit_load_state(s, run_id, &l, &state)) return 0;
   int64_t next = state->next_event_id;
-  load_release(&l);
+  audit_load_release(&l);
   return next;
 }
 
 int64_t audit_close_ns(sim *s, span run_id) {
   store_load l;
   pb_store_RunState *state;
-  if (!load_state(s, run_id, &l, &state)) return 0;
+  if (!audit_load_state(s, run_id, &l, &state)) return 0;
   int64_t at = state->close_time;
-  load_release(&l);
+  audit_load_release(&l);
   return at;
-}
-
-static void check_wft_start(sim *s, const record *r) {
-  store_load l;
-  pb_store_RunState *state;
-  if (r->attempt != 1 || !load_state(s, bytes_span(r->text), &l, &state)) return;
-  bool open = state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-  if (open && state->next_event_id == r->number && !state->wft_started_id) {
-    sim_broken(s, "T5", "the start (event %lld of %.*s) is not on disk after %lld ms",
-               (long long)r->number, SPAN_ARG(bytes_span(r->text)),
-               (long long)((s->now_ns - r->time_ns) / NS_PER_MS));
-  }
-  load_release(&l);
-}
-
-static void check_activity_start(sim *s, const record *r) {
-  store_load l;
-  pb_store_RunState *state;
-  arena a = ARENA_INIT;
-  if (!load_state(s, span_of(r->key.p, UUID_TEXT_BYTES), &l, &state)) return;
-  bool open = state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-  for (size_t i = 0; open && i < l.n_rows; i++) {
-    pb_store_ActivityItem *act;
-    if (l.rows[i].item_kind != PB_ITEM_KIND_ACTIVITY) continue;
-    if (PB_DECODE(store_ActivityItem, bytes_span(l.rows[i].blob), &a, &act)) continue;
-    span key = arena_spanf(&a, "%.*s/%.*s/%d", UUID_TEXT_BYTES, (const char *)r->key.p,
-                           SPAN_ARG(act->scheduled->activity_id), act->attempt);
-    if (!span_eq(key, r->key) || act->state == PB_ACTIVITY_STATE_STARTED) continue;
-    sim_broken(s, "T5", "the start of %.*s is not on disk after %lld ms", SPAN_ARG(r->key),
-               (long long)((s->now_ns - r->time_ns) / NS_PER_MS));
-  }
-  load_release(&l);
-  arena_release(&a);
-}
-
-void audit_starts(sim *s) {
-  static const int64_t soon_ns = 3 * NS_PER_SEC, old_ns = 20 * NS_PER_SEC;
-  if (s->state != SERVER_UP || s->swarm.fail_commits || s->swarm.fail_loads) return;
-  LIST_FOR_EACH (n, &s->model->order) {
-    const record *r = CONTAINER_OF(n, record, order);
-    if (r->kind != REC_WFT && r->kind != REC_ATTEMPT) continue;
-    int64_t ago = s->now_ns - r->time_ns;
-    if (!r->time_ns || r->accepted || r->epoch != s->epoch || ago < soon_ns || ago > old_ns) {
-      continue;
-    }
-    if (r->kind == REC_WFT) {
-      check_wft_start(s, r);
-    } else {
-      check_activity_start(s, r);
-    }
-  }
-}
-
-size_t audit_open_runs(sim *s) {
-  size_t n = 0;
-  for (int64_t key = 1; key <= s->disk->last_run_key; key++) {
-    store_load l = {.kind = LOAD_RUN, .run = key};
-    load(s, &l);
-    n += l.found && l.row.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-    load_release(&l);
-  }
-  return n;
-}
-
-static void say_open(sim *s, const store_load *l) {
-  arena a = ARENA_INIT;
-  pb_store_RunState *st;
-  pb_store_RunInfo *info;
-  if (PB_DECODE(store_RunState, bytes_span(l->row.blob), &a, &st) ||
-      PB_DECODE(store_RunInfo, bytes_span(l->row.info), &a, &info)) {
-    return;
-  }
-  sim_trace(
-      s, "open: run %lld %.*s of %.*s: next event %lld, due %lld, queue %lld", (long long)l->run,
-      SPAN_ARG(info->run_id), SPAN_ARG(info->workflow_id), (long long)st->next_event_id,
-      (long long)(l->row.due_ns ? l->row.due_ns - s->start_ns : 0), (long long)l->row.queued.queue);
-  sim_trace(s, "  workflow task %lld started %lld attempt %d, %lld completed, first at %lld",
-            (long long)st->wft_scheduled_id, (long long)st->wft_started_id, st->wft_attempt,
-            (long long)st->completed_wfts, (long long)st->first_backoff_until);
-  for (size_t i = 0; i < l->n_rows; i++) {
-    const store_row *r = &l->rows[i];
-    sim_trace(s, "  item %lld kind %d due %lld queue %lld seq %lld", (long long)r->id, r->item_kind,
-              (long long)(r->due_ns ? r->due_ns - s->start_ns : 0), (long long)r->queued.queue,
-              (long long)r->queued.seq);
-  }
-  arena_release(&a);
-}
-
-void audit_say_open(sim *s) {
-  for (int64_t key = 1; key <= s->disk->last_run_key; key++) {
-    store_load l = {.kind = LOAD_RUN, .run = key};
-    load(s, &l);
-    if (l.found && l.row.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) say_open(s, &l);
-    load_release(&l);
-  }
 }
 
 /* --- history --- */
 
-static void read_events(audit_run *r) {
+void audit_read_events(audit_run *r) {
   store_load l = {.kind = LOAD_HISTORY, .run = r->load->run, .from_id = 1};
-  load(r->sim, &l);
+  audit_load(r->sim, &l);
   size_t cap = (size_t)MAX(r->state->next_event_id, 1);
   r->events = arena_array(r->arena, pb_HistoryEvent *, cap);
   for (size_t i = 0; i < l.n_rows; i++) {
@@ -161,7 +66,7 @@ static void read_events(audit_run *r) {
       r->events[r->n++] = h->events.v[k];
     }
   }
-  load_release(&l);
+  audit_load_release(&l);
   if ((int64_t)r->n + 1 != r->state->next_event_id) {
     BROKEN(r, "D3", "%zu events, and the state says the next is %lld", r->n,
            (long long)r->state->next_event_id);
@@ -287,6 +192,7 @@ void audit_see(audit_run *r, record *rec) {
   if (rec->seen_at != r->sim->n_audits) rec->seen = 0;
   rec->seen_at = r->sim->n_audits;
   rec->seen++;
+  rec->may_go |= model_make(r->sim, REC_RUN, r->info->run_id)->may_go;
 }
 
 static void see_signal(audit_run *r, const pb_HistoryEvent *ev) {
@@ -294,7 +200,7 @@ static void see_signal(audit_run *r, const pb_HistoryEvent *ev) {
   span name = ev->workflow_execution_signaled_event_attributes->signal_name;
   record *rec = model_make(r->sim, REC_SIGNAL, model_key(r->arena, r->info->workflow_id, name));
   if (rec->seen_at == r->sim->n_audits && rec->number == r->load->run) {
-    BROKEN(r, "I1", "signal %.*s is there twice", SPAN_ARG(name));
+    rec->twice_at = r->sim->n_audits; /* judged after all runs */
   }
   rec->number = r->load->run;
   audit_see(r, rec);
@@ -336,14 +242,14 @@ static void check_history(audit_run *r) {
 static bool queue_is_named(sim *s, int64_t key) {
   store_load l = {.kind = LOAD_NAMED, .name = SPAN("queue/")};
   bool found = false;
-  load(s, &l);
+  audit_load(s, &l);
   for (size_t i = 0; i < l.n_rows && !found; i++) {
     pb_store_TaskQueueName *q;
     if (!PB_DECODE(store_TaskQueueName, bytes_span(l.rows[i].blob), &l.arena, &q)) {
       found = q->key == key;
     }
   }
-  load_release(&l);
+  audit_load_release(&l);
   return found;
 }
 
@@ -355,11 +261,11 @@ static void check_queued(audit_run *r, store_queued q, const char *what) {
   store_load l = {.kind = LOAD_QUEUE,
                   .queued = {.queue = q.queue, .priority = q.priority, .seq = q.seq - 1},
                   .limit = 1};
-  load(r->sim, &l);
+  audit_load(r->sim, &l);
   if (!l.n_rows || l.rows[0].queued.seq != q.seq) {
     BROKEN(r, "T4", "%s is not found in its queue", what);
   }
-  load_release(&l);
+  audit_load_release(&l);
 }
 
 /* Without faults a deadline is kept: late by what the wake-up and one commit take, no more. */
@@ -497,9 +403,9 @@ static void check_attempt(audit_run *r, const store_load *l, const store_row *ro
 
 static void check_ledger(audit_run *r) {
   store_load l = {.kind = LOAD_ATTEMPTS, .run = r->load->run};
-  load(r->sim, &l);
+  audit_load(r->sim, &l);
   for (size_t i = 0; i < l.n_rows; i++) check_attempt(r, &l, &l.rows[i]);
-  load_release(&l);
+  audit_load_release(&l);
 }
 
 /* --- one run --- */
@@ -507,9 +413,13 @@ static void check_ledger(audit_run *r) {
 static void check_current(audit_run *r) {
   store_load l = {
       .kind = LOAD_CURRENT, .ns = r->load->row.ns, .workflow_id = r->load->row.workflow_id};
-  load(r->sim, &l);
+  audit_load(r->sim, &l);
   bool open = r->state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-  if (!l.found) BROKEN(r, "D4", "no run is the current one of %s", "its id");
+  if (!l.found) {
+    /* The newest one was deleted; the older ones stay. */
+    if (!open && model_make(r->sim, REC_WORKFLOW, r->info->workflow_id)->may_go) return;
+    BROKEN(r, "D4", "no run is the current one of %s", "its id");
+  }
   if (open && l.run != r->load->run) {
     BROKEN(r, "D4", "it is open and run %lld is the current one", (long long)l.run);
   }
@@ -521,19 +431,28 @@ static void check_current(audit_run *r) {
   if (newest->start_time < r->info->start_time) {
     BROKEN(r, "D4", "the current run %lld is older", (long long)l.run);
   }
-  load_release(&l);
+  audit_load_release(&l);
+}
+
+/* Its deletion was acknowledged: it goes as soon as it has nothing to tell other runs. */
+static void check_leaves(audit_run *r) {
+  if (r->state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) {
+    BROKEN(r, "D1", "it was deleted and is %s", "open");
+  }
+  check_due(r, r->load->row.due_ns, "a deletion");
 }
 
 static void see_start(audit_run *r) {
   record *run = model_make(r->sim, REC_RUN, r->info->run_id);
   audit_see(r, run);
+  if (run->accepted) check_leaves(r);
   record *start =
       model_make(r->sim, REC_START, model_key(r->arena, r->info->workflow_id, r->info->request_id));
   audit_see(r, start);
   /* A request id holds while no other run took the place of the run that it made. */
   record *id = model_make(r->sim, REC_ID, r->info->workflow_id);
   bool of_signal = span_starts_with(r->info->request_id, SPAN(SIM_WITH_START));
-  if (!of_signal && id->seen_at == r->sim->n_audits &&
+  if (!run->text && !of_signal && id->seen_at == r->sim->n_audits &&
       span_eq(bytes_span(id->text), r->info->request_id)) {
     BROKEN(r, "I1", "it and the run before it have the request id %.*s",
            SPAN_ARG(r->info->request_id));
@@ -551,9 +470,9 @@ static void audit_one(sim *s, int64_t key) {
   arena a = ARENA_INIT;
   store_load l = {.kind = LOAD_RUN, .run = key};
   audit_run r = {.sim = s, .arena = &a, .load = &l};
-  load(s, &l);
+  audit_load(s, &l);
   if (!l.found) {
-    load_release(&l);
+    audit_load_release(&l);
     return;
   }
   if (PB_DECODE(store_RunInfo, bytes_span(l.row.info), &a, &r.info) ||
@@ -565,18 +484,20 @@ static void audit_one(sim *s, int64_t key) {
   const char *wrong = engine_check(r.engine, &a);
   if (wrong) BROKEN(&r, "D3", "%s", wrong);
   engine_free(r.engine);
-  read_events(&r);
+  audit_read_events(&r);
   check_stable(&r);
+  audit_reset(&r);
   check_times(&r);
   check_history(&r);
   check_alive(&r);
   check_pending(&r);
   check_told(&r);
   audit_outside(&r);
+  audit_updates(&r);
   check_ledger(&r);
   check_current(&r);
   see_start(&r);
-  load_release(&l);
+  audit_load_release(&l);
   arena_release(&a);
 }
 
@@ -585,11 +506,13 @@ void audit_disk(sim *s, bool final) {
   s->n_runs = (uint64_t)s->disk->last_run_key;
   for (int64_t key = 1; key <= s->disk->last_run_key; key++) audit_one(s, key);
   audit_outside_all(s);
+  audit_updates_all(s);
   LIST_FOR_EACH (n, &s->model->order) {
     record *r = CONTAINER_OF(n, record, order);
     bool lasting = r->kind == REC_START || r->kind == REC_RUN || r->kind == REC_SIGNAL;
     bool ledger = r->kind == REC_ATTEMPT;
     if (!r->acknowledged || r->seen_at == s->n_audits || !(lasting || ledger)) continue;
+    if (model_may_be_gone(s, r)) continue;
     sim_broken(s, ledger ? "E1" : "D1", "%.*s (kind %d) was acknowledged and is not on disk",
                SPAN_ARG(r->key), (int)r->kind);
   }
@@ -608,7 +531,7 @@ static void compare_run(sim *s, const shard_run *run) {
   store_load l = {.kind = LOAD_RUN, .run = run->key};
   audit_run r = {.sim = s, .arena = &a, .load = &l, .info = run->engine->info};
   size_t items = 0;
-  load(s, &l);
+  audit_load(s, &l);
   if (!l.found) BROKEN(&r, "D3", "it is in memory and not on %s", "disk");
   same_blob(&r, run->engine->state_blob, l.row.blob, "the state of run", run->key);
   for (size_t i = 0; i < l.n_rows; i++) {
@@ -623,7 +546,7 @@ static void compare_run(sim *s, const shard_run *run) {
   if (items != run->engine->by_id.count) {
     BROKEN(&r, "D3", "%zu items on disk, %zu in memory", items, run->engine->by_id.count);
   }
-  load_release(&l);
+  audit_load_release(&l);
   arena_release(&a);
 }
 

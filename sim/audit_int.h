@@ -21,8 +21,15 @@ typedef struct audit_run {
   sim_broken((r)->sim, id, "run %.*s of %.*s: " fmt, SPAN_ARG((r)->info->run_id), \
              SPAN_ARG((r)->info->workflow_id), __VA_ARGS__)
 
+/* From the disk, as it is now. */
+void audit_load(sim *s, store_load *l);
+void audit_load_release(store_load *l);
+/* False: it is not there. Released by the caller. */
+bool audit_load_state(sim *s, span run_id, store_load *l, pb_store_RunState **ret_state);
 /* The record was found on disk in this audit. */
 void audit_see(audit_run *r, record *rec);
+/* Fills events and n; what is not in order is broken. */
+void audit_read_events(audit_run *r);
 const pb_HistoryEvent *audit_event_at(const audit_run *r, int64_t id, int32_t type);
 
 /* --- audit_outside.c --- */
@@ -33,5 +40,15 @@ void audit_outside(audit_run *r);
 void audit_sent_signal(audit_run *r, const pb_HistoryEvent *ev);
 /* After all runs. */
 void audit_outside_all(sim *s);
+
+/* --- audit_reset.c --- */
+
+void audit_reset(audit_run *r);
+
+/* --- audit_update.c --- */
+
+void audit_updates(audit_run *r);
+/* After all runs. */
+void audit_updates_all(sim *s);
 
 #endif

@@ -14,6 +14,7 @@ void model_free(sim *s) {
     mem_free((void *)r->key.p);
     mem_free(r->events);
     bytes_unref(r->text);
+    bytes_unref(r->workflow);
     mem_free(r);
   }
   hmap_release(&s->model->records);
@@ -53,6 +54,20 @@ static void set_text(record *r, span text) {
   r->text = bytes_copy(text);
 }
 
+const record *model_some(sim *s, record_kind kind) {
+  size_t n = 0;
+  LIST_FOR_EACH (node, &s->model->order) {
+    const record *r = CONTAINER_OF(node, record, order);
+    n += r->kind == kind && r->acknowledged;
+  }
+  uint64_t pick = n ? sim_below(s, n) : 0;
+  LIST_FOR_EACH (node, &s->model->order) {
+    const record *r = CONTAINER_OF(node, record, order);
+    if (r->kind == kind && r->acknowledged && pick-- == 0) return r;
+  }
+  return NULL;
+}
+
 void model_event(sim *s, span run_id, const pb_HistoryEvent *ev, const char *where) {
   arena a = ARENA_INIT;
   record *r = model_make(s, REC_RUN, run_id);
@@ -84,7 +99,7 @@ static void promise(sim *s, record_kind kind, span key) {
 
 static void run_promised(sim *s, span run_id) {
   promise(s, REC_RUN, run_id);
-  if (!audit_next_event_id(s, run_id)) {
+  if (!audit_next_event_id(s, run_id) && !model_make(s, REC_RUN, run_id)->may_go) {
     sim_broken(s, "D1", "run %.*s was acknowledged and is not on disk", SPAN_ARG(run_id));
   }
 }
@@ -97,6 +112,12 @@ static void start_answered(sim *s, span workflow_id, span request_id, span run_i
   record *r = model_make(s, REC_START, model_key(a, workflow_id, request_id));
   r->acknowledged = true;
   set_text(r, run_id);
+}
+
+static void reset_answered(sim *s, const pb_ResetWorkflowExecutionRequest *r, span run_id) {
+  run_promised(s, run_id);
+  if (r->reset_reapply_type != PB_RESET_REAPPLY_TYPE_NONE)
+    model_make(s, REC_RUN, run_id)->given = 1;
 }
 
 static void signal_answered(sim *s, span workflow_id, span name, arena *a) {
@@ -198,7 +219,8 @@ static void events_shown(sim *s, span run_id, const pb_History *h, size_t unsett
                       ev->event_type == PB_EVENT_TYPE_WORKFLOW_TASK_STARTED;
     if (i + unsettled >= h->events.n && may_change) continue;
     model_event(s, run_id, ev, where);
-    if (ev->event_id >= audit_next_event_id(s, run_id)) {
+    bool gone = model_make(s, REC_RUN, run_id)->may_go;
+    if (!gone && ev->event_id >= audit_next_event_id(s, run_id)) {
       sim_broken(s, "D1", "%s: event %lld of run %.*s was shown and is not on disk", where,
                  (long long)ev->event_id, SPAN_ARG(run_id));
     }
@@ -288,33 +310,21 @@ static void reverse_given(sim *s, const void *request,
   }
 }
 
+static void update_with_start_answered(sim *s, const pb_ExecuteMultiOperationRequest *q,
+                                       const pb_ExecuteMultiOperationResponse *r, arena *a) {
+  const pb_StartWorkflowExecutionRequest *start = q->operations.v[0]->start_workflow;
+  const pb_StartWorkflowExecutionResponse *started = r->responses.v[0]->start_workflow;
+  const pb_UpdateWorkflowExecutionResponse *u = r->responses.v[1]->update_workflow;
+  start_answered(s, start->workflow_id, start->request_id, started->run_id, started->started, a);
+  model_update_answered(s, u->update_ref, u->stage, u->outcome, a);
+}
+
 /* --- every answer --- */
 
-static void judge(sim *s, sim_call *c, const void *request, const void *response, arena *a) {
 #define AS(Name, p) ((const pb_##Name *)(p))
+
+static void judge_worker(sim *s, sim_call *c, const void *request, const void *response, arena *a) {
   switch (c->method) {
-    case CALL_start:
-      start_answered(s, AS(StartWorkflowExecutionRequest, request)->workflow_id,
-                     AS(StartWorkflowExecutionRequest, request)->request_id,
-                     AS(StartWorkflowExecutionResponse, response)->run_id,
-                     AS(StartWorkflowExecutionResponse, response)->started, a);
-      wft_given(s, AS(StartWorkflowExecutionResponse, response)->eager_workflow_task);
-      break;
-    case CALL_signal_with_start:
-      run_promised(s, AS(SignalWithStartWorkflowExecutionResponse, response)->run_id);
-      signal_answered(s, AS(SignalWithStartWorkflowExecutionRequest, request)->workflow_id,
-                      AS(SignalWithStartWorkflowExecutionRequest, request)->signal_name, a);
-      break;
-    case CALL_signal:
-      signal_answered(s,
-                      AS(SignalWorkflowExecutionRequest, request)->workflow_execution->workflow_id,
-                      AS(SignalWorkflowExecutionRequest, request)->signal_name, a);
-      break;
-    case CALL_terminate: {
-      span run_id = AS(TerminateWorkflowExecutionRequest, request)->workflow_execution->run_id;
-      if (run_id.n) model_make(s, REC_CLOSED, run_id)->acknowledged = true;
-      break;
-    }
     case CALL_poll_workflow:
       wft_given(s, response);
       break;
@@ -339,16 +349,80 @@ static void judge(sim *s, sim_call *c, const void *request, const void *response
     case CALL_activity_fail:
       fail_answered(s, c, a);
       break;
+    default:
+      break;
+  }
+}
+
+static void judge_read(sim *s, sim_call *c, const void *request, const void *response, arena *a) {
+  switch (c->method) {
     case CALL_history:
       history_given(s, c, request, response);
       break;
     case CALL_history_reverse:
       reverse_given(s, request, response);
       break;
+    case CALL_update:
+      model_update_answered(s, AS(UpdateWorkflowExecutionResponse, response)->update_ref,
+                            AS(UpdateWorkflowExecutionResponse, response)->stage,
+                            AS(UpdateWorkflowExecutionResponse, response)->outcome, a);
+      break;
+    case CALL_poll_update:
+      model_update_answered(s, AS(PollWorkflowExecutionUpdateResponse, response)->update_ref,
+                            AS(PollWorkflowExecutionUpdateResponse, response)->stage,
+                            AS(PollWorkflowExecutionUpdateResponse, response)->outcome, a);
+      break;
     default:
       break;
   }
+}
+
+static void judge_client(sim *s, sim_call *c, const void *request, const void *response, arena *a) {
+  switch (c->method) {
+    case CALL_start:
+      start_answered(s, AS(StartWorkflowExecutionRequest, request)->workflow_id,
+                     AS(StartWorkflowExecutionRequest, request)->request_id,
+                     AS(StartWorkflowExecutionResponse, response)->run_id,
+                     AS(StartWorkflowExecutionResponse, response)->started, a);
+      wft_given(s, AS(StartWorkflowExecutionResponse, response)->eager_workflow_task);
+      break;
+    case CALL_signal_with_start:
+      run_promised(s, AS(SignalWithStartWorkflowExecutionResponse, response)->run_id);
+      signal_answered(s, AS(SignalWithStartWorkflowExecutionRequest, request)->workflow_id,
+                      AS(SignalWithStartWorkflowExecutionRequest, request)->signal_name, a);
+      break;
+    case CALL_signal:
+      signal_answered(s,
+                      AS(SignalWorkflowExecutionRequest, request)->workflow_execution->workflow_id,
+                      AS(SignalWorkflowExecutionRequest, request)->signal_name, a);
+      break;
+    case CALL_update_with_start:
+      update_with_start_answered(s, request, response, a);
+      break;
+    case CALL_reset:
+      reset_answered(s, request, AS(ResetWorkflowExecutionResponse, response)->run_id);
+      break;
+    case CALL_delete:
+      model_make(s, REC_RUN,
+                 AS(DeleteWorkflowExecutionRequest, request)->workflow_execution->run_id)
+          ->accepted = 1;
+      break;
+    case CALL_terminate: {
+      span run_id = AS(TerminateWorkflowExecutionRequest, request)->workflow_execution->run_id;
+      if (run_id.n) model_make(s, REC_CLOSED, run_id)->acknowledged = true;
+      break;
+    }
+    default:
+      break;
+  }
+}
+
 #undef AS
+
+static void judge(sim *s, sim_call *c, const void *request, const void *response, arena *a) {
+  judge_client(s, c, request, response, a);
+  judge_worker(s, c, request, response, a);
+  judge_read(s, c, request, response, a);
 }
 
 /* What somebody was told of before this request arrived is found. */
@@ -356,14 +430,15 @@ static void judge_not_found(sim *s, const sim_call *c, const pb_WorkflowExecutio
   span run_id = x->run_id, workflow_id = x->workflow_id;
   const record *r =
       run_id.n ? model_find(s, REC_RUN, run_id) : model_find(s, REC_WORKFLOW, workflow_id);
-  if (!r || !r->acknowledged || r->time_ns >= c->arrived_ns) return;
+  if (!r || !r->acknowledged || r->may_go || r->time_ns >= c->arrived_ns) return;
   sim_broken(s, "D1", "%s does not find %.*s, which was acknowledged", net_method_name(c->method),
              SPAN_ARG(r->key));
 }
 
 /* Nobody else can have started a run meanwhile. */
 static void judge_race(sim *s, const sim_call *c, const err *e) {
-  bool start = c->method == CALL_start || c->method == CALL_signal_with_start;
+  bool start = c->method == CALL_start || c->method == CALL_signal_with_start ||
+               c->method == CALL_update_with_start;
   if (!start || s->swarm.clients > 1 || !strstr(e->what, "at the same time")) return;
   sim_broken(s, "R5", "%s of the only client meets another: %s", net_method_name(c->method),
              e->what);

@@ -21,6 +21,21 @@ static void serve_signal_with_start(shard *s, shard_op *op, const void *p) {
   start->workflow_id_conflict_policy = r->workflow_id_conflict_policy;
   shard_signal_with_start(s, op, r, start);
 }
+static void serve_update_with_start(shard *s, shard_op *op, const void *p) {
+  const pb_ExecuteMultiOperationRequest *r = p;
+  shard_update_with_start(s, op, r->operations.v[0]->start_workflow,
+                          r->operations.v[1]->update_workflow);
+}
+static void serve_reset(shard *s, shard_op *op, const void *p) {
+  const pb_ResetWorkflowExecutionRequest *r = p;
+  int32_t type = r->reset_reapply_type;
+  shard_reset_how how = {.again.signals = type != PB_RESET_REAPPLY_TYPE_NONE,
+                         .again.updates = type == PB_RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
+                         .point = SHARD_RESET_GIVEN};
+  if (r->workflow_task_finish_event_id == SIM_RESET_FIRST_TASK) how.point = SHARD_RESET_FIRST_TASK;
+  if (r->workflow_task_finish_event_id == SIM_RESET_LAST_TASK) how.point = SHARD_RESET_LAST_TASK;
+  shard_reset(s, op, r, how);
+}
 static void serve_history(shard *s, shard_op *op, const void *r) { shard_history(s, op, r, true); }
 #define SERVE(name) \
   static void serve_##name(shard *s, shard_op *op, const void *r) { shard_##name(s, op, r); }
@@ -28,7 +43,8 @@ SERVE(signal) SERVE(request_cancel) SERVE(terminate) SERVE(describe) SERVE(histo
 SERVE(query) SERVE(reset_sticky) SERVE(poll_workflow) SERVE(wft_complete) SERVE(wft_fail)
 SERVE(query_complete) SERVE(poll_activity) SERVE(activity_complete) SERVE(activity_fail)
 SERVE(activity_cancel) SERVE(activity_heartbeat) SERVE(activity_complete_by_id)
-SERVE(shutdown_worker) SERVE(describe_task_queue)
+SERVE(shutdown_worker) SERVE(describe_task_queue) SERVE(update) SERVE(poll_update)
+SERVE(delete)
     /* clang-format on */
 
     static const struct method {
@@ -136,6 +152,9 @@ static void arrive(sim *s, void *arg) {
   err *e = pb_decode(m->request, bytes_span(c->sent), &c->arena, &request);
   if (e) sim_broken(s, "NET", "the request of %s does not decode: %s", m->name, e->what);
   mutant_request(s, c->method, request, &c->arena);
+  if (c->method == CALL_delete) {
+    model_delete_asked(s, ((pb_DeleteWorkflowExecutionRequest *)request)->workflow_execution);
+  }
   c->arrived_ns = s->now_ns;
   c->at_server = true;
   list_push_back(&s->at_server, &c->node);

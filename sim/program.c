@@ -183,7 +183,6 @@ static void scan_event(scan *sc, const pb_HistoryEvent *ev) {
   switch (ev->event_type) {
     case PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
       sc->plan = program_of_input(ev->workflow_execution_started_event_attributes->input);
-      sc->run_id = ev->workflow_execution_started_event_attributes->original_execution_run_id;
       break;
     case PB_EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
       begin_slot(sc, ev->start_child_workflow_execution_initiated_event_attributes->control,
@@ -420,9 +419,9 @@ static bool stage_is_over(const scan *sc) {
   return true;
 }
 
-void program_step(pb_HistoryEvent *const *events, size_t n, span queue, arena *a,
+void program_step(pb_HistoryEvent *const *events, size_t n, span run_id, span queue, arena *a,
                   pb_RespondWorkflowTaskCompletedRequest *r) {
-  scan sc = {.stage = -1};
+  scan sc = {.stage = -1, .run_id = run_id};
   for (size_t i = 0; i < n; i++) scan_event(&sc, events[i]);
   maker m = {.a = a, .queue = queue, .sc = &sc, .r = r};
   if (sc.cancels && dice(sc.plan, 93, 0, 0) % 2) {

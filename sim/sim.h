@@ -1,13 +1,16 @@
 /* sim.h - the whole server's core in one process, under a clock, a network, a disk and a scheduler
  * that a seed decides.
  *
- *   client.c worker.c activity.c   actors: they send requests and judge the answers
+ *   client*.c worker.c activity.c  actors: they send requests and judge the answers
  *   net.c                          the transport's stand-in: delays, lost requests, lost replies
  *   world.c                        clock, scheduler, and the life of the server: crash, drain, open
- *   program.c                      the workflow that workers run: history -> commands
- *   model.c                        what was promised: acknowledgements, and checks of each answer
+ *   program.c program_update.c     the workflow that workers run: history -> commands, messages
+ *   model.c model_update.c         what was promised: acknowledgements, and checks of each answer
  *   audit.c                        what the disk holds, against the model and the rules of a run
  *   audit_outside.c                what runs told each other: every message has one effect
+ *   audit_update.c audit_reset.c   updates in history; what a reset keeps
+ *   audit_open.c                   what is under way and what does not end
+ *   model_gone.c                   what a deletion may take, what a reset copied
  *   mutant.c                       broken builds on request, to prove that the checks see them
  *
  * Everything random comes from `sim.random` (actors, scheduler, faults) or from the server's env,
@@ -90,7 +93,7 @@ typedef struct sim_swarm {
   uint32_t activity_silent, activity_late, activity_fails, activity_fatal, activity_twice;
   uint32_t forged_per_1000;
   uint32_t repeat_per_100; /* of a client's requests: sent again with the same request id */
-  uint32_t weights[16];    /* of what clients do */
+  uint32_t weights[32];    /* of what clients do */
   uint32_t memory_bytes;   /* of runs, so that they are evicted all the time; 0: plenty */
   uint32_t timer_window_ms;
   bool big_signals;  /* histories outgrow what is kept in memory */
@@ -154,7 +157,7 @@ struct sim {
 
   struct model *model;
   uint64_t next_id;
-  uint64_t n_crashes, n_drains, n_calls, n_ok, n_audits, n_runs;
+  uint64_t n_crashes, n_drains, n_calls, n_ok, n_audits, n_runs, n_deletes;
 };
 
 sim *sim_new(const sim_options *o);
@@ -189,7 +192,10 @@ void swarm_choose(sim *s);
   X(activity_fail, RespondActivityTaskFailed) X(activity_cancel, RespondActivityTaskCanceled) \
   X(activity_heartbeat, RecordActivityTaskHeartbeat) \
   X(activity_complete_by_id, RespondActivityTaskCompletedById) \
-  X(shutdown_worker, ShutdownWorker) X(describe_task_queue, DescribeTaskQueue)
+  X(shutdown_worker, ShutdownWorker) X(describe_task_queue, DescribeTaskQueue) \
+  X(update, UpdateWorkflowExecution) X(poll_update, PollWorkflowExecutionUpdate) \
+  X(update_with_start, ExecuteMultiOperation) X(reset, ResetWorkflowExecution) \
+  X(delete, DeleteWorkflowExecution)
 /* clang-format on */
 
 typedef enum sim_method {
@@ -234,6 +240,9 @@ void *net_response(const sim_call *c, arena *a);
 
 /* --- actors --- */
 
+/* As workflow_task_finish_event_id: points that only batches can ask for. */
+enum { SIM_RESET_FIRST_TASK = -1, SIM_RESET_LAST_TASK = -2 };
+
 /* Request ids of signal-with-start begin so: they are their signals', and a repeated call may start
  * another run when the first has ended. */
 #define SIM_WITH_START "with"
@@ -256,9 +265,9 @@ typedef struct program_plan {
 span program_input(program_plan p, arena *a);
 program_plan program_of_input(span input);
 /* Appends the commands that follow from this history (events 1..n) to the request. */
-void program_step(pb_HistoryEvent *const *events, size_t n, span queue, arena *a,
+void program_step(pb_HistoryEvent *const *events, size_t n, span run_id, span queue, arena *a,
                   pb_RespondWorkflowTaskCompletedRequest *r);
-/* Names of signals that runs send begin so; they are sent once. */
+/* Names of signals that runs send begin so, followed by the run's id; they are sent once. */
 #define PROGRAM_SENT "sent "
 /* The Initiated event of a child, signal or cancel request that this event ends, or 0. */
 int64_t program_answered(const pb_HistoryEvent *ev);
@@ -267,11 +276,28 @@ int64_t program_timer_ns(program_plan p, span id);
 void program_retry(program_plan p, span id, pb_RetryPolicy *ret_policy, arena *a);
 span text_payloads(arena *a, const char *text);
 
+/* --- program_update.c --- */
+
+/* What is done with an update of this name. */
+#define UPDATE_ACCEPT "accept"
+#define UPDATE_REJECT "reject"
+#define UPDATE_SLOW "slow" /* accepted, and completed with the run's next task */
+#define UPDATE_FAIL "fail" /* accepted, and completed with a failure */
+/* The failure of a rejection. */
+#define UPDATE_REJECTED "the plan rejects it"
+
+/* Adds the answers to these messages, and to what was accepted before; before the commands of
+ * program_step, whose call comes first. */
+void program_updates(pb_HistoryEvent *const *events, size_t n, const pb_list_Message *in,
+                     bool with_commands, arena *a, pb_RespondWorkflowTaskCompletedRequest *r);
+
 /* --- model.c --- */
 
 typedef enum record_kind {
   REC_START,    /* workflow id, request id -> text: run id */
-  REC_RUN,      /* run id; acknowledged: somebody was told that it exists */
+  REC_RUN,      /* run id; acknowledged: somebody was told that it exists; text: the run that a
+                   reset made it from; number: its first event that is not of that one; given: it
+                   has the signals that came later; accepted: its deletion was acknowledged */
   REC_SIGNAL,   /* workflow id, signal name */
   REC_WFT,      /* token of a workflow task -> accepted */
   REC_TOKEN,    /* token of an activity task -> text: key of its attempt */
@@ -282,7 +308,10 @@ typedef enum record_kind {
   REC_ID,       /* workflow id -> text: request id of the newest run that the audit saw */
   REC_CLOSED,   /* run id: was acknowledged to be closed */
   REC_CHILD,    /* run id of the parent, initiated event -> text: first run id of the child */
+  REC_STARTED,  /* run id of a child; acknowledged: a parent knows that it was started */
   REC_SENT,     /* name of a signal that a run sent */
+  REC_UPDATE,   /* run id, update id -> text: outcome; number: its accepted event; accepted:
+                   completed events; given: it was rejected */
 } record_kind;
 
 typedef struct record {
@@ -298,10 +327,13 @@ typedef struct record {
   uint64_t newest;  /* REC_ATTEMPT: hash of the token given out last */
   uint64_t *events; /* REC_RUN: hash of each event that was shown, 0: not yet */
   size_t n_events;
-  size_t n_disk; /* REC_RUN: events on disk at the last audit */
-  bytes *text;
-  uint64_t seen_at; /* number of the audit that found it on disk */
-  uint32_t seen;    /* how often */
+  size_t n_disk;          /* REC_RUN: events on disk at the last audit */
+  bytes *text, *workflow; /* REC_UPDATE: id of its workflow */
+  bool may_go;            /* it was in a run that somebody asked to delete */
+  bool told_again;        /* REC_SENT: a reset came between the signal and its answer */
+  uint64_t seen_at;       /* number of the audit that found it on disk */
+  uint64_t twice_at;      /* REC_SIGNAL: of the audit that found it twice in one run */
+  uint32_t seen;          /* how often */
 } record;
 
 typedef struct model {
@@ -317,8 +349,22 @@ record *model_make(sim *s, record_kind kind, span key);
 span model_key(arena *a, span first, span second);
 /* An event was shown to somebody, or is on disk. */
 void model_event(sim *s, span run_id, const pb_HistoryEvent *ev, const char *where);
+/* Somebody asks to delete this run: what is in it need not be found any more. */
+void model_delete_asked(sim *s, const pb_WorkflowExecution *x);
+bool model_may_be_gone(sim *s, const record *r);
+/* The run in whose history an event was written first: resets copy. */
+span model_origin(sim *s, span run_id, int64_t event_id);
+/* One of the records of this kind that were acknowledged, or NULL. */
+const record *model_some(sim *s, record_kind kind);
 /* The server answers this call now. */
 void model_answered(sim *s, sim_call *c, const err *e, const void *response);
+
+/* --- model_update.c --- */
+
+record *model_update_of(sim *s, span run_id, span update_id);
+void model_update_names(const record *r, pb_UpdateRef *ref, arena *a);
+void model_update_answered(sim *s, const pb_UpdateRef *ref, int32_t stage,
+                           const pb_Outcome *outcome, arena *a);
 
 /* --- audit.c --- */
 
@@ -334,6 +380,8 @@ void audit_say_open(sim *s);
 int64_t audit_next_event_id(sim *s, span run_id);
 /* T5: what was handed out is on disk as started soon after. */
 void audit_starts(sim *s);
+/* A completed workflow task of the run, for a reset; 0: none. */
+int64_t audit_some_task(sim *s, span run_id);
 /* When the run was closed, as the disk knows it; 0: it is open, or not there. */
 int64_t audit_close_ns(sim *s, span run_id);
 

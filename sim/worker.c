@@ -167,7 +167,10 @@ static void complete_task(task *t) {
   sim *s = w->sim;
   pb_RespondWorkflowTaskCompletedRequest r = {.task_token = token_of(t),
                                               .identity = span_cstr(w->identity)};
-  program_step(t->history->events.v, t->history->events.n, queue_of(w), &t->arena, &r);
+  program_step(t->history->events.v, t->history->events.n, t->r->workflow_execution->run_id,
+               queue_of(w), &t->arena, &r);
+  program_updates(t->history->events.v, t->history->events.n, &t->r->messages, sim_chance(s, 1, 2),
+                  &t->arena, &r);
   if (sim_fault(s, s->swarm.worker_bad, 1000)) add_bad_command(t, &r);
   answer_queries(t, &r);
   pb_TaskQueue sticky = {

@@ -20,7 +20,7 @@ typedef pb_StartChildWorkflowExecutionInitiatedEventAttributes initiated_attribu
 
 static pb_WorkflowType *type_of(const child *c) { return c->initiated->workflow_type; }
 
-static void append_started(engine_run *run, engine_item *it, span run_id) {
+static pb_HistoryEvent *started(engine_run *run, engine_item *it, span run_id) {
   tx *t = &run->tx;
   child *c = item_edit(run, it);
   EVENT(t, ev, attrs, CHILD_WORKFLOW_EXECUTION_STARTED,
@@ -34,7 +34,7 @@ static void append_started(engine_run *run, engine_item *it, span run_id) {
   attrs->header = c->initiated->header;
   c->state = PB_CHILD_STATE_STARTED;
   c->run_id = run_id;
-  tx_buffer(run, ev);
+  return ev;
 }
 
 static void append_start_failed(engine_run *run, const engine_item *it) {
@@ -197,7 +197,7 @@ void child_forget_start(engine_run *run, engine_item *it) {
 static void start_answered(engine_run *run, engine_item *it, engine_answer answer) {
   run->tx.st->lazy = false;
   if (answer == ANSWER_DONE) {
-    append_started(run, it, ((const child *)item_msg(it))->run_id);
+    tx_buffer(run, started(run, it, ((const child *)item_msg(it))->run_id));
     child_forget_start(run, it);
     outside_tell(run, it, false);
   } else {
@@ -229,7 +229,9 @@ void engine_child_ended(engine_run *run, engine_step *st, const engine_message *
   st->lazy = false;
   tx_begin(run, st);
   wft_settle(run);
-  if (c->state == PB_CHILD_STATE_STARTING) append_started(run, it, m->first_run_id);
+  if (c->state == PB_CHILD_STATE_STARTING) {
+    tx_buffer(run, started(run, it, m->first_run_id));
+  }
   for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
     if (endings[i].close_event != m->close->event_type) continue;
     tx_buffer(run, endings[i].make(&run->tx, it, m));
@@ -245,6 +247,57 @@ void child_note_written(engine_run *run, const pb_HistoryEvent *ev) {
   int64_t id = ev->child_workflow_execution_started_event_attributes->initiated_event_id;
   engine_item *it = item_by_id(run, id, PB_ITEM_KIND_CHILD);
   if (it) ((child *)item_edit(run, it))->started_id = ev->event_id;
+}
+
+/* --- a reset of the parent --- */
+
+/* What this event tells of a child: the event that initiated it, and where the event names that of
+ * its start. 0: it tells nothing. */
+static int64_t tells_of(const pb_HistoryEvent *ev, int64_t **ret_started_id) {
+  *ret_started_id = NULL;
+  switch (ev->event_type) {
+#define TELLS(TYPE, field, started) \
+  case PB_EVENT_TYPE_##TYPE:        \
+    *ret_started_id = started;      \
+    return ev->field->initiated_event_id
+#define ENDED(TYPE, field) \
+  TELLS(CHILD_WORKFLOW_EXECUTION_##TYPE, field, &ev->field->started_event_id)
+    TELLS(START_CHILD_WORKFLOW_EXECUTION_FAILED,
+          start_child_workflow_execution_failed_event_attributes, NULL);
+    TELLS(CHILD_WORKFLOW_EXECUTION_STARTED, child_workflow_execution_started_event_attributes,
+          NULL);
+    ENDED(COMPLETED, child_workflow_execution_completed_event_attributes);
+    ENDED(FAILED, child_workflow_execution_failed_event_attributes);
+    ENDED(CANCELED, child_workflow_execution_canceled_event_attributes);
+    ENDED(TIMED_OUT, child_workflow_execution_timed_out_event_attributes);
+    ENDED(TERMINATED, child_workflow_execution_terminated_event_attributes);
+#undef ENDED
+#undef TELLS
+    default:
+      return 0;
+  }
+}
+
+void child_hear_again(engine_run *run, const pb_HistoryEvent *old) {
+  tx *t = &run->tx;
+  int64_t *started_id;
+  engine_item *it = item_by_id(run, tells_of(old, &started_id), PB_ITEM_KIND_CHILD);
+  if (!it) return;
+  if (old->event_type == PB_EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED) {
+    span run_id =
+        old->child_workflow_execution_started_event_attributes->workflow_execution->run_id;
+    pb_HistoryEvent *told = started(run, it, run_id);
+    tx_append(run, told);
+    child_note_written(run, told);
+    child_forget_start(run, it);
+    return;
+  }
+  pb_HistoryEvent *ev = PB_COPY(HistoryEvent, old, t->arena);
+  (void)tells_of(ev, &started_id);
+  if (started_id) *started_id = ((const child *)item_msg(it))->started_id;
+  ev->event_time = pb_time_new(t->arena, t->now_ns);
+  tx_append(run, ev);
+  item_delete(run, it);
 }
 
 /* --- the end of the parent --- */

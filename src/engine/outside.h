@@ -22,6 +22,9 @@ void outside_tell(engine_run *run, engine_item *it, bool tells);
 void outside_restart(engine_run *run);
 /* The start of a child will not be delivered again: what only that needs is dropped. */
 void child_forget_start(engine_run *run, engine_item *it);
+/* A reset: what the base was told of a child after the point; nothing if the child is not from
+ * before it. */
+void child_hear_again(engine_run *run, const pb_HistoryEvent *old);
 /* A name for a signal or cancel request. In the arena. */
 span outside_request_id(tx *t);
 /* The executions in messages and events. In the arena. */

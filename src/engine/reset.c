@@ -152,6 +152,17 @@ static void apply_again(engine_run *run, const engine_reset_args *args,
   }
 }
 
+/* What runs that followed the base heard of children is not of children of before the point. */
+static void apply_later(engine_run *run, const engine_reset_args *args) {
+  bool of_base = true;
+  for (size_t i = 0; i < args->n_later; i++) {
+    const pb_HistoryEvent *old = args->later[i];
+    if (old->event_type == PB_EVENT_TYPE_WORKFLOW_EXECUTION_STARTED) of_base = false;
+    if (of_base) child_hear_again(run, old);
+    apply_again(run, args, old);
+  }
+}
+
 static void apply_buffered(engine_run *run, const engine_reset_args *args) {
   const engine_run *from = args->last;
   if (!from) return;
@@ -202,7 +213,7 @@ err *engine_reset(engine_step *st, const engine_reset_args *args, engine_run **r
   run->state.last_reset_time = run->tx.now_ns;
   write_shared(run, args);
   fail_task(run, args);
-  for (size_t i = 0; i < args->n_later; i++) apply_again(run, args, args->later[i]);
+  apply_later(run, args);
   apply_buffered(run, args);
   apply_after(run, args->after);
   wft_schedule(run, true);

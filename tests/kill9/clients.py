@@ -54,12 +54,20 @@ class Load:
         """Sends until there is an answer, or a refusal, which is raised."""
         while True:
             await self.going.wait()
+            answer = await self.look(call, request, tries=1)
+            if answer is not None:
+                return answer
+
+    async def look(self, call, request, tries=300):
+        """The same for a check, which waits for nobody. None after so many tries."""
+        for _ in range(tries):
             try:
                 return await call(request, timeout=10)
             except grpc.aio.AioRpcError as e:
                 if e.code() not in NOT_NOW:
                     raise
             await asyncio.sleep(0.03)
+        return None
 
     async def insist(self, call, request, entry, harmless=()):
         """The same for an operation of the ledger. None when the server refused."""

@@ -16,34 +16,34 @@ PAUSED = {PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED,
 
 
 async def read_schedule(load, id):
-    found = await load.stub.DescribeSchedule(
-        DescribeScheduleRequest(namespace="default", schedule_id=id), timeout=10)
+    found = await load.look(load.stub.DescribeSchedule,
+                            DescribeScheduleRequest(namespace="default", schedule_id=id))
     return found.schedule.state.notes
 
 
 async def read_namespace(load, id):
-    found = await load.stub.DescribeNamespace(DescribeNamespaceRequest(namespace=id), timeout=10)
+    found = await load.look(load.stub.DescribeNamespace, DescribeNamespaceRequest(namespace=id))
     return found.namespace_info.description
 
 
 async def read_attributes(load, id):
-    found = await load.operator.ListSearchAttributes(ListSearchAttributesRequest(namespace=id),
-                                                     timeout=10)
+    found = await load.look(load.operator.ListSearchAttributes,
+                            ListSearchAttributesRequest(namespace=id))
     return dict(found.custom_attributes)
 
 
 async def read_batch(load, id):
     """A batch goes on by itself: that it is known, and that it is whole once it has ended."""
-    found = await load.stub.DescribeBatchOperation(
-        DescribeBatchOperationRequest(namespace="default", job_id=id), timeout=10)
+    found = await load.look(load.stub.DescribeBatchOperation,
+                            DescribeBatchOperationRequest(namespace="default", job_id=id))
     whole = found.complete_operation_count + found.failure_operation_count
     return found.state != DONE or whole == found.total_operation_count
 
 
 async def read_activity(load, id):
     """(paused, seconds it may run) of the one that is pending."""
-    found = await load.stub.DescribeWorkflowExecution(DescribeWorkflowExecutionRequest(
-        namespace="default", execution=WorkflowExecution(workflow_id=id)), timeout=10)
+    found = await load.look(load.stub.DescribeWorkflowExecution, DescribeWorkflowExecutionRequest(
+        namespace="default", execution=WorkflowExecution(workflow_id=id)))
     if not found.pending_activities:
         return GONE
     pending = found.pending_activities[0]

@@ -142,14 +142,15 @@ class Ledger:
         self.file.write(json.dumps(line) + "\n")
 
 
-async def read_history(stub, workflow):
+async def read_history(load, workflow):
     """All events; none when the server does not know the run."""
     events, token = [], b""
+    execution = WorkflowExecution(workflow_id=workflow.id, run_id=workflow.run)
     while True:
+        request = GetWorkflowExecutionHistoryRequest(namespace="default", next_page_token=token,
+                                                     execution=execution)
         try:
-            page = await stub.GetWorkflowExecutionHistory(GetWorkflowExecutionHistoryRequest(
-                namespace="default", next_page_token=token, execution=WorkflowExecution(
-                    workflow_id=workflow.id, run_id=workflow.run)), timeout=10)
+            page = await load.look(load.stub.GetWorkflowExecutionHistory, request)
         except grpc.aio.AioRpcError as e:
             if e.code() != grpc.StatusCode.NOT_FOUND:
                 raise
@@ -246,12 +247,12 @@ def judge(workflow, entries, observed, events):
     return lost, gaps
 
 
-async def judge_lists(stub, workflow, events):
+async def judge_lists(load, workflow, events):
     """Lost: a run that is not listed, or listed as open after its end. `events` are older."""
     if not events or workflow.deleting:
         return []
-    found = await stub.ListWorkflowExecutions(ListWorkflowExecutionsRequest(
-        namespace="default", query=f"WorkflowId = '{workflow.id}'"), timeout=10)
+    found = await load.look(load.stub.ListWorkflowExecutions, ListWorkflowExecutionsRequest(
+        namespace="default", query=f"WorkflowId = '{workflow.id}'"))
     for run in found.executions:
         if run.execution.run_id == workflow.run:
             still_open = run.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING

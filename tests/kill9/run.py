@@ -63,13 +63,13 @@ class Run:
     async def verify_run(self, workflow, listed):
         entries = [e for e in workflow.entries if e.outcome is not None]
         observed, workflow.observed = workflow.observed, []
-        events = await ledger.read_history(self.load.stub, workflow)
+        events = await ledger.read_history(self.load, workflow)
         lost, gaps = ledger.judge(workflow, entries, observed, events)
         self.lost += lost
         self.gaps += gaps
         self.book.follow_end(workflow, events)
         if listed:
-            self.lost += await ledger.judge_lists(self.load.stub, workflow, events)
+            self.lost += await ledger.judge_lists(self.load, workflow, events)
 
     async def verify_record(self, key):
         self.lost += await self.load.kept.judge(self.load, key)

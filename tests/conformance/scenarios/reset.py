@@ -493,3 +493,55 @@ def reset_external_signal(t):
     events = t.call("GetWorkflowExecutionHistory", execution=target).history.events
     t.note("events of the target", [e.event_type for e in events])
     t.terminate("terminate the target", workflow_execution=target)
+
+
+@scenario()
+def reset_child_ended_since(t):
+    """A child that was started before the point and has ended since."""
+    t.start()
+    t.step(_child(t))
+    child = t.poll_call(queue=t.queue + "-child")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    t.step()
+    t.complete(child, done("of the child"), label="child completed")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_COMPLETED")
+    t.step()
+    new = reset(t, 8)
+    t.history(new, "history of the new run")
+    t.step(done())
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_child_started_since(t):
+    """A child whose start was initiated before the point and that was started and ended since."""
+    t.start()
+    task = t.poll_call()
+    t.signal("during the task")
+    t.complete(task, _child(t))
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    child = t.poll_call(queue=t.queue + "-child")
+    t.complete(child, done("of the child"), label="child completed")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_COMPLETED")
+    t.step()
+    t.history(None, "history of the old run")
+    new = reset(t, 8)
+    t.history(new, "history of the new run")
+    t.step(done())
+    t.history(new, "history at the end")
+
+
+@scenario()
+def reset_child_ended_unheard(t):
+    """A child that ended after its parent had: nobody tells the new run of it."""
+    t.start()
+    t.step(_child(t, parent_close_policy=2))
+    child = t.poll_call(queue=t.queue + "-child")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    t.step(done())
+    t.complete(child, done("of the child"), label="child completed")
+    new = reset(t, 8)
+    t.step()
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.terminate()
