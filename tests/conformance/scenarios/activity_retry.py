@@ -4,6 +4,7 @@ import time
 
 from driver.registry import scenario
 from driver.values import activity, app_failure, done, once, payloads, retry, secs
+from temporalio.api.enums.v1 import event_type_pb2 as event_enum
 
 
 def _fails(t, times, failure=None):
@@ -45,6 +46,35 @@ def retry_single_attempt(t):
     _fails(t, 1)
     t.step(done())
     t.history()
+
+
+@scenario()
+def retry_attempts_before_time(t):
+    """Attempts are counted first: with neither attempts nor time left it is their number."""
+    t.start()
+    policy = retry(60, 1, 1)
+    t.step(activity("a", t.queue, schedule_to_close_timeout=secs(5), retry_policy=policy))
+    _fails(t, 1)
+    t.step(done())
+    t.history()
+
+
+@scenario()
+def retry_started_dated_back(t):
+    """ActivityTaskStarted comes with the end, and has the time at which the attempt began."""
+    t.start()
+    t.step(activity("a", t.queue))
+    task = t.activity_task()
+    time.sleep(0.2)
+    t.signal()
+    t.activity_done(task)
+    found = {event.event_type: event for event in t.events()}
+    started = found[event_enum.EVENT_TYPE_ACTIVITY_TASK_STARTED]
+    signaled = found[event_enum.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED]
+    t.note("later in the order", started.event_id > signaled.event_id)
+    earlier = started.event_time.ToNanoseconds() < signaled.event_time.ToNanoseconds()
+    t.note("earlier in time", earlier)
+    t.step(done())
 
 
 @scenario()

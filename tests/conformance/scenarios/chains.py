@@ -274,6 +274,27 @@ def workflow_retry_activity_failure(t):
 
 
 @scenario()
+def workflow_retry_child_failure(t):
+    """So is the failure of a child."""
+    t.start(retry_policy=retry(1, 1, 2))
+    wrapped = {
+        "message": "Child Workflow execution failed",
+        "child_workflow_execution_failure_info": {
+            "namespace": "default",
+            "workflow_execution": {"workflow_id": "child"},
+            "workflow_type": {"name": "Child"},
+            "initiated_event_id": 5,
+            "started_event_id": 6,
+            "retry_state": 5,
+        },
+        "cause": app_failure("inside", non_retryable=True),
+    }
+    t.step(fail(wrapped))
+    t.history(t.run)
+    _next_run(t, t.run)
+
+
+@scenario()
 def workflow_retry_next_delay(t):
     """The failure's own delay is capped by the maximum interval for workflows."""
     t.start(retry_policy=retry(1, 1, maximum_interval=secs(2)))
@@ -394,3 +415,16 @@ def timeout_run_after_delay(t):
     t.wait_for("WORKFLOW_EXECUTION_TIMED_OUT")
     t.within("timed out after", time.monotonic() - began, 1.6, 6)
     t.history()
+
+
+@scenario()
+def workflow_retry_short_interval(t):
+    """A second lies between the starts of two attempts, however short the policy's interval."""
+    t.start(retry_policy=retry(0.3, 1, 2))
+    t.step(fail())
+    run = t.events(t.run)[-1].workflow_execution_failed_event_attributes.new_execution_run_id
+    first, second = t.events(t.run)[0], t.events(run)[0]
+    started = second.workflow_execution_started_event_attributes
+    begins = second.event_time.ToNanoseconds() + started.first_workflow_task_backoff.ToNanoseconds()
+    t.note("a second or more", begins - first.event_time.ToNanoseconds() >= 990_000_000)
+    t.terminate()

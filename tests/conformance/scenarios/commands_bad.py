@@ -258,6 +258,16 @@ def bad_oversized(t):
 
 
 @scenario()
+def bad_oversized_later_attempt(t):
+    """In a later attempt such a payload is refused and the workflow stays as it is."""
+    t.start()
+    t.fail_task(t.task())
+    t.complete(t.task(), command("complete_workflow_execution", result=blob(TOO_LARGE)))
+    t.history()
+    t.terminate()
+
+
+@scenario()
 def bad_user_metadata(t):
     """Too long a summary on a command."""
     one = timer("t", 60)

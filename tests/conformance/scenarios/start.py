@@ -1,9 +1,11 @@
 """StartWorkflowExecution: identifiers in use, request ids, delays, eager starts."""
 
+import threading
 import time
 
 from driver.registry import scenario
 from driver.values import done, fail, payload, payloads, retry, secs
+from temporalio.api.enums.v1 import workflow_pb2 as status_enum
 
 FAIL, USE_EXISTING, TERMINATE_EXISTING = 1, 2, 3
 ALLOW_DUPLICATE, FAILED_ONLY, REJECT_DUPLICATE, TERMINATE_IF_RUNNING = 1, 2, 3, 4
@@ -65,6 +67,31 @@ def start_conflict_terminate_existing(t):
     )
     t.history(first.run_id, "history of the old run")
     t.history(second.run_id, "history of the new run")
+
+
+@scenario()
+def start_conflict_terminate_existing_at_once(t):
+    """Who describes the workflow meanwhile never meets the old run without the new one."""
+    t.start()
+    stop = threading.Event()
+
+    def watch():
+        met = set()
+        while not stop.is_set():
+            info = t.call("DescribeWorkflowExecution", execution=t.execution())
+            met.add(info.workflow_execution_info.status)
+        return met
+
+    watching = t.later(watch)
+    for i in range(20):
+        fields = t.start_fields(
+            request_id=f"again-{i}", workflow_id_conflict_policy=TERMINATE_EXISTING
+        )
+        t.call("StartWorkflowExecution", **fields)
+    stop.set()
+    names = sorted(status_enum.WorkflowExecutionStatus.Name(s) for s in watching.result(10))
+    t.note("every status met", names)
+    t.terminate()
 
 
 @scenario()

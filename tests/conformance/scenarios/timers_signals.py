@@ -397,6 +397,19 @@ def terminate_during_transient(t):
 
 
 @scenario()
+def closed_run_requests(t):
+    """A closed run takes requests to cancel without a word; signal and terminate find nothing."""
+    t.start()
+    t.step(done())
+    t.cancel()
+    t.cancel("cancel again")
+    t.cancel("cancel by run id", workflow_execution=t.execution(t.run))
+    t.signal()
+    t.terminate()
+    t.history()
+
+
+@scenario()
 def closed_run_of_other_chain(t):
     """Cancel and terminate name a chain: of a closed run, it may be any."""
     t.start()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
@@ -82,6 +83,23 @@ func isTransfer(err error) error {
 
 func (s *suite) chain(ctx context.Context) error {
 	return isTransfer(s.result(ctx, "chain", nil, Chain))
+}
+
+// sources looks at what the chain left in the history.
+func (s *suite) sources(ctx context.Context) error {
+	events := s.client.GetWorkflowHistory(ctx, "go-chain", "", false,
+		enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return err
+		}
+		if failed := event.GetActivityTaskFailedEventAttributes(); failed != nil {
+			cause := failed.Failure.Cause
+			return errors.Join(equal(failed.Failure.Source, "GoSDK"), equal(cause.Source, "GoSDK"))
+		}
+	}
+	return errors.New("no activity failed")
 }
 
 func (s *suite) timeout(ctx context.Context) error {
@@ -160,6 +178,7 @@ func run(address string) (*suite, error) {
 	s := &suite{client: c}
 	s.check("an activity is retried until it succeeds", s.retries)
 	s.check("a chain of failures arrives whole", s.chain)
+	s.check("failures say where they come from", s.sources)
 	s.check("a timeout carries the last heartbeat", s.timeout)
 	s.check("a child's result", s.child)
 	s.check("a child's failure", s.failedChild)

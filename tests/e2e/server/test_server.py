@@ -223,6 +223,22 @@ def test_shutting_a_worker_down_ends_its_polls_at_once():
         assert time.monotonic() - begin < 5
 
 
+def test_a_poll_that_was_given_up_takes_no_task():
+    with Server(in_memory=True) as s:
+        stub = stub_of(s.address)
+        for i in range(20):
+            poll = PollWorkflowTaskQueueRequest(namespace="default",
+                                                task_queue=TaskQueue(name="nobody"))
+            given_up = stub.PollWorkflowTaskQueue.future(poll, timeout=30)
+            time.sleep(0.02)
+            given_up.cancel()
+            stub.StartWorkflowExecution(started(f"w-{i}"))
+            begin = time.monotonic()
+            task = stub.PollWorkflowTaskQueue(poll, timeout=30)
+            assert time.monotonic() - begin < 5
+            assert (task.workflow_execution.workflow_id, task.attempt) == (f"w-{i}", 1)
+
+
 # --- the production form ---
 
 

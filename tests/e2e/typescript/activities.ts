@@ -20,6 +20,10 @@ export async function failWithChain(): Promise<void> {
   });
 }
 
+export async function failCarelessly(): Promise<void> {
+  throw new RangeError('no such key', { cause: new Error('no lock') });
+}
+
 export async function beatOnce(): Promise<unknown> {
   const info = activityInfo();
   if (info.attempt === 1) {

@@ -85,11 +85,12 @@ export function workflowsPath(file: string): string {
 /** Runs a worker while `body` runs. */
 export async function withWorker<T>(
   address: string, body: (queue: string) => Promise<T>, queue = unique('queue'),
-  file = './workflows.ts',
+  file = './workflows.ts', intercepted = false,
 ): Promise<T> {
   const connection = await NativeConnection.connect({ address });
   const worker = await Worker.create({
     connection, taskQueue: queue, activities, workflowsPath: workflowsPath(file),
+    interceptors: { workflowModules: intercepted ? [workflowsPath(file)] : [] },
   });
   try {
     return await worker.runUntil(body(queue));

@@ -50,6 +50,32 @@ test('a failure chain arrives whole', () => withWorker(server.address, async (qu
   assert.deepEqual(inner.details, [{ id: 7 }, 'more']);
 }));
 
+test('any error becomes an application failure', () => withWorker(server.address, async (queue) => {
+  const failed = await (await start(queue, 'carelessly')).result().catch((e) => e);
+  assert(failed instanceof WorkflowFailedError);
+  assert(failed.cause instanceof ActivityFailure);
+  const failure = failed.cause.cause;
+  assert(failure instanceof ApplicationFailure);
+  assert.deepEqual([failure.message, failure.type, failure.nonRetryable, failure.details],
+    ['no such key', 'RangeError', false, []]);
+  assert.equal(failure.cause?.message, 'no lock');
+}));
+
+test('an interceptor makes an error fail the workflow', async () => {
+  const queue = unique('queue');
+  await withWorker(server.address, async () => {
+    const failed = await (await start(queue, 'special')).result().catch((e) => e);
+    assert(failed instanceof WorkflowFailedError);
+    assert(failed.cause instanceof ApplicationFailure);
+    assert.deepEqual([failed.cause.message, failed.cause.type], ['very special', 'Special']);
+  }, queue, './workflows_intercepted.ts', true);
+});
+
+test('cancellation is found in the chain', () => withWorker(server.address, async (queue) => {
+  assert.deepEqual(await (await start(queue, 'impatient')).result(),
+    ['ActivityFailure', 'CancelledFailure']);
+}));
+
 test('heartbeat details survive the timeout', () => withWorker(server.address, async (queue) => {
   assert.deepEqual(await (await start(queue, 'beating')).result(), { page: 17 });
 }));
@@ -89,6 +115,9 @@ test('a failed workflow task waits for the next deployment', async () => {
   const handle = await withWorker(server.address, async () => {
     const started = await start(queue, 'buggy');
     await eventually(async () => await count(started, 'workflowTaskFailedEventAttributes'));
+    const failed = (await started.fetchHistory()).events
+      ?.find((e) => e.workflowTaskFailedEventAttributes)?.workflowTaskFailedEventAttributes;
+    assert.equal(failed?.failure?.message, 'a bug');
     return started;
   }, queue);
   await withWorker(server.address, async () => {

@@ -1,7 +1,7 @@
 // Workflows of the TypeScript end-to-end tests.
 import {
-  ActivityCancellationType, condition, continueAsNew, defineQuery, defineSignal, proxyActivities,
-  setHandler, sleep,
+  ActivityCancellationType, ActivityFailure, CancellationScope, condition, continueAsNew,
+  defineQuery, defineSignal, isCancellation, proxyActivities, setHandler, sleep,
 } from '@temporalio/workflow';
 import type * as activities from './activities.ts';
 
@@ -10,6 +10,12 @@ const options = {
   retry: { initialInterval: '20 ms', backoffCoefficient: 1 },
 } as const;
 const { greet, failUntil, failWithChain, slow } = proxyActivities<typeof activities>(options);
+const { failCarelessly: failOnce } = proxyActivities<typeof activities>({
+  ...options, retry: { maximumAttempts: 1 },
+});
+const { greet: never } = proxyActivities<{ greet: () => Promise<void> }>({
+  taskQueue: 'nobody-polls', startToCloseTimeout: '10 seconds',
+});
 const { beatOnce } = proxyActivities<typeof activities>({ ...options, heartbeatTimeout: '700 ms' });
 const { beatUntilCancelled } = proxyActivities<typeof activities>({
   ...options, startToCloseTimeout: '30 seconds', heartbeatTimeout: '2 seconds',
@@ -26,6 +32,22 @@ export async function retrying(attempt: number): Promise<number> {
 
 export async function chain(): Promise<void> {
   await failWithChain();
+}
+
+export async function carelessly(): Promise<void> {
+  await failOnce();
+}
+
+/** What a deadline for an activity looks like to the workflow that set it. */
+export async function impatient(): Promise<string[]> {
+  try {
+    await CancellationScope.withTimeout(200, () => never());
+  } catch (e) {
+    if (isCancellation(e) && e instanceof ActivityFailure) {
+      return [e.name, e.cause?.name ?? 'no cause'];
+    }
+  }
+  return [];
 }
 
 export async function beating(): Promise<unknown> {

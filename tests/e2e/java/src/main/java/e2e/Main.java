@@ -1,5 +1,7 @@
 package e2e;
 
+import io.temporal.api.failure.v1.Failure;
+import io.temporal.api.history.v1.HistoryEvent;
 import io.temporal.client.WorkflowClient;
 import io.temporal.client.WorkflowFailedException;
 import io.temporal.client.WorkflowOptions;
@@ -78,6 +80,22 @@ public final class Main {
     equal(inner.getDetails().get(1, String.class), "more");
   }
 
+  /** Only an application failure says which SDK made it. */
+  private void sources() {
+    for (HistoryEvent event : client.fetchHistory("java-chain").getEvents()) {
+      if (event.hasActivityTaskFailedEventAttributes()) {
+        equal(event.getActivityTaskFailedEventAttributes().getFailure().getSource(), "JavaSDK");
+      }
+      if (event.hasWorkflowExecutionFailedEventAttributes()) {
+        Failure failure = event.getWorkflowExecutionFailedEventAttributes().getFailure();
+        equal(failure.getSource(), "");
+        equal(failure.getCause().getSource(), "JavaSDK");
+        return;
+      }
+    }
+    throw new AssertionError("it should have failed");
+  }
+
   private void failedChild() throws Exception {
     Workflows.Parent parent = stub(Workflows.Parent.class, "failed-child");
     ChildWorkflowFailure child = (ChildWorkflowFailure) failureOf(() -> parent.run(true));
@@ -103,6 +121,7 @@ public final class Main {
     check(
         "a chain of failures arrives whole",
         () -> isTransfer(failureOf(() -> stub(Workflows.Chain.class, "chain").run())));
+    check("failures say where they come from", this::sources);
     check(
         "a timeout carries the last heartbeat",
         () -> equal(stub(Workflows.TimedOut.class, "timeout").run(), 17));
