@@ -18,9 +18,8 @@ NEXUS = "next wave: Nexus"
 STANDALONE = "next wave: standalone activities"
 PAUSE = "next wave: workflow pause"
 SKIPPING = "next wave: time skipping"
-CALLBACKS = "callbacks are described with their delivery: next wave, with Nexus"
+CALLBACKS = "callbacks that can be delivered come with Nexus: next wave"
 OLD_NAME = "an older name: the server answers with the one that ends in _WORKFLOW"
-OTHER_BATCHES = "batches of this kind are not built yet"
 COMMANDS_CHECKED = (
     "a command that names another namespace fails its task; the child, signal or request is never"
     " on its way"
@@ -42,10 +41,6 @@ UNSHOWN = {
     "BATCH_OPERATION_TYPE_SIGNAL": OLD_NAME,
     "BATCH_OPERATION_TYPE_TERMINATE": OLD_NAME,
     "BATCH_OPERATION_TYPE_UPDATE_EXECUTION_OPTIONS": OLD_NAME,
-    "BATCH_OPERATION_TYPE_RESET_ACTIVITY": OTHER_BATCHES,
-    "BATCH_OPERATION_TYPE_UNPAUSE_ACTIVITY": OTHER_BATCHES,
-    "BATCH_OPERATION_TYPE_UPDATE_ACTIVITY_OPTIONS": OTHER_BATCHES,
-    "BATCH_OPERATION_TYPE_UPDATE_WORKFLOW_EXECUTION_OPTIONS": OTHER_BATCHES,
     "BATCH_OPERATION_TYPE_CANCEL_ACTIVITY": STANDALONE,
     "BATCH_OPERATION_TYPE_DELETE_ACTIVITY": STANDALONE,
     "BATCH_OPERATION_TYPE_TERMINATE_ACTIVITY": STANDALONE,
@@ -56,7 +51,10 @@ UNSHOWN = {
     "PENDING_NEXUS_OPERATION_STATE_*": NEXUS,
     "WORKFLOW_TASK_FAILED_CAUSE_*NEXUS*": NEXUS,
     "errordetails.v1.NexusOperationExecutionAlreadyStartedFailure": NEXUS,
-    "CALLBACK_STATE_*": CALLBACKS,
+    "CALLBACK_STATE_BACKING_OFF": CALLBACKS,
+    "CALLBACK_STATE_BLOCKED": CALLBACKS,
+    "CALLBACK_STATE_SCHEDULED": CALLBACKS,
+    "CALLBACK_STATE_SUCCEEDED": CALLBACKS,
     "BUILD_ID_TASK_REACHABILITY_CLOSED_WORKFLOWS_ONLY": VERSIONS,
     "BUILD_ID_TASK_REACHABILITY_UNREACHABLE": VERSIONS,
     "CONTINUE_AS_NEW_VERSIONING_BEHAVIOR_*": VERSIONS,
@@ -118,7 +116,7 @@ def shown():
     """The scenarios by the names they show."""
     found = {}
     for name in sorted(path.stem for path in recording.FOLDER.glob("*.json")):
-        for value in named.in_record(recording.read(name)) | set(recording.asked(name)):
+        for value in named.in_record(recording.read(name)) | set(recording.asked(name) or ()):
             found.setdefault(value, []).append(name)
     return found
 

@@ -108,6 +108,10 @@ class Recordings(unittest.TestCase):
         recorded = sorted(p.stem for p in recording.FOLDER.glob("*.json"))
         self.assertEqual(recorded, self.scenarios)
 
+    def test_every_recording_says_what_was_asked(self):
+        """Else record it again: it was made by an older version of the driver."""
+        self.assertEqual([n for n in self.scenarios if recording.asked(n) is None], [])
+
     def test_one_version(self):
         versions = {recording.version(name) for name in self.scenarios}
         self.assertEqual(len(versions), 1, versions)

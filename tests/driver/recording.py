@@ -38,8 +38,8 @@ def read(name):
 
 
 def asked(name):
-    """The names of the enum values that stood in the scenario's requests."""
-    return json.loads(path_of(name).read_text(encoding="utf-8"))["asked"]
+    """The names of the enum values that stood in the scenario's requests; None: not recorded."""
+    return json.loads(path_of(name).read_text(encoding="utf-8")).get("asked")
 
 
 def version(name):

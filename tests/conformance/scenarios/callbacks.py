@@ -211,7 +211,7 @@ def _request(request_id, *callbacks, **more):
 @scenario()
 def callbacks_of_update(t):
     """The callbacks of an update are in its event; a request that comes later attaches its own."""
-    updates.idle(t)
+    t.idle()
     first = updates.later(t, request=_request("one", callback(A="1")))
     task = t.task()
     incoming, request = updates.requests(task)[0]
@@ -232,7 +232,7 @@ def callbacks_of_update(t):
 @scenario()
 def callbacks_of_update_sent(t):
     """A request for an update that a worker has got attaches its callbacks after the acceptance."""
-    updates.idle(t)
+    t.idle()
     first = updates.later(t, request=_request("one", callback(a="1")))
     task = t.task()
     second = updates.later(t, request=_request("two", callback(b="2")))
@@ -246,7 +246,7 @@ def callbacks_of_update_sent(t):
 @scenario()
 def callbacks_of_update_waiting(t):
     """A request for an update that no worker has got attaches nothing."""
-    updates.idle(t)
+    t.idle()
     first = updates.later(t, request=_request("one", callback(a="1")))
     time.sleep(0.3)
     second = updates.later(t, request=_request("two", callback(b="2")))
@@ -261,7 +261,7 @@ def callbacks_of_update_waiting(t):
 @scenario()
 def callbacks_of_update_unchecked(t):
     """Nothing calls them, so anything may stand there; but the request must have an id."""
-    updates.idle(t)
+    t.idle()
     updates.send(t, request=_request("", callback()), label="no request id")
     odd = [callback("http://example.com"), {}, callback("", a="x" * 9000)]
     first = updates.later(t, request=_request("one", *odd))

@@ -371,7 +371,7 @@ def reset_post_options(t):
         _new_options(["priority"], priority={"priority_key": 2, "fairness_key": "f"}),
     ]
     new = reset(t, 4, post_reset_operations=more)
-    _both(t, t.run, new)
+    both(t, t.run, new)
     t.describe("describe the new run", new)
     t.terminate()
 
