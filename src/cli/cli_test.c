@@ -68,6 +68,7 @@ TEST(start_dev_as_sdks_call_it) {
   assert_int_equal(l.options.shard.limits.suggest_history_events, 50);
   assert_int_equal(l.options.shard.limits.blob_bytes, 10240);
   assert_int_equal(l.options.n_namespaces, 1);
+  assert_int_equal(l.options.n_notes, 2); /* the key that is misspelt, and a limit to warn at */
   arena_release(&l.arena);
 }
 
@@ -84,6 +85,29 @@ TEST(the_last_value_of_a_repeated_key_counts) {
   assert_int_equal(l.options.shard.long_poll_ns, 5 * NS_PER_SEC);
   assert_int_equal(l.options.shard.buffered_queries, 10000);
   assert_true(l.options.polls_end_on_shutdown);
+  arena_release(&l.arena);
+}
+
+TEST(keys_are_honoured_or_noted) {
+  line l;
+  read_line(&l,
+            "server start-dev --dynamic-config-value system.enableactivityeagerexecution=false "
+            "--dynamic-config-value system.enableEagerWorkflowStart=false "
+            "--dynamic-config-value frontend.enableExecuteMultiOperation=true "
+            "--dynamic-config-value frontend.activityAPIsEnabled=false "
+            "--dynamic-config-value history.enableChasm=true "
+            "--dynamic-config-value nexusoperation.enableStandalone=true "
+            "--dynamic-config-value nexusoperation.enableStandalone=true");
+  assert_null(l.error);
+  assert_false(l.options.shard.eager_activities);
+  assert_false(l.options.shard.eager_workflows);
+  assert_int_equal(l.options.n_notes, 2);
+  assert_string_equal(l.options.notes[0],
+                      "--dynamic-config-value frontend.activityAPIsEnabled=false has no effect: "
+                      "here it is always true");
+  assert_string_equal(l.options.notes[1],
+                      "--dynamic-config-value nexusoperation.enableStandalone=true has no effect: "
+                      "this server has no such setting");
   arena_release(&l.arena);
 }
 
@@ -212,6 +236,7 @@ int main(void) {
       cmocka_unit_test(start_dev_without_flags),
       cmocka_unit_test(start_dev_as_sdks_call_it),
       cmocka_unit_test(the_last_value_of_a_repeated_key_counts),
+      cmocka_unit_test(keys_are_honoured_or_noted),
       cmocka_unit_test(values_of_all_forms),
       cmocka_unit_test(the_production_form),
       cmocka_unit_test(a_wrong_line_gets_a_sentence),

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 /* --- dynamic configuration --- */
 
@@ -30,9 +31,39 @@ static const struct {
      offsetof(server_options, shard.buffered_queries)},
     {"history.longPollExpirationInterval", KEY_DURATION,
      offsetof(server_options, shard.long_poll_ns)},
+    {"limit.mutableStateSize.error", KEY_BYTES, offsetof(server_options, shard.limits.state_bytes)},
+    {"history.maxInFlightUpdates", KEY_COUNT64,
+     offsetof(server_options, shard.limits.updates_in_flight)},
+    {"history.maxInFlightUpdatePayloads", KEY_BYTES,
+     offsetof(server_options, shard.limits.update_bytes)},
+    {"history.maxTotalUpdates", KEY_COUNT64, offsetof(server_options, shard.limits.updates)},
+    {"history.maximumBufferedEventsSizeInBytes", KEY_BYTES,
+     offsetof(server_options, shard.limits.buffered_bytes)},
+    {"callback.maxPerExecution", KEY_COUNT64, offsetof(server_options, shard.limits.callbacks)},
+    {"system.enableActivityEagerExecution", KEY_SWITCH,
+     offsetof(server_options, shard.eager_activities)},
+    {"system.enableEagerWorkflowStart", KEY_SWITCH,
+     offsetof(server_options, shard.eager_workflows)},
     {"frontend.enableCancelWorkerPollsOnShutdown", KEY_SWITCH,
      offsetof(server_options, polls_end_on_shutdown)},
     {"matching.longPollExpirationInterval", KEY_DURATION, offsetof(server_options, shard.poll_ns)},
+};
+
+/* How this server is anyway. NULL: whatever the value, nobody can see a difference. */
+static const struct {
+  const char *key, *value;
+} fixed[] = {
+    {"frontend.activityAPIsEnabled", "true"},
+    {"frontend.enableExecuteMultiOperation", "true"},
+    {"frontend.enableServerVersionCheck", "false"}, /* whether it asks for newer versions of it */
+    {"frontend.enableUpdateWorkflowExecution", "true"},
+    {"frontend.enableUpdateWorkflowExecutionAsyncAccepted", "true"},
+    {"history.enableCHASMCallbacks", NULL},
+    {"history.enableCHASMSignalBacklinks", "true"},
+    {"history.enableChasm", NULL},
+    {"history.enableRequestIdRefLinks", "true"},
+    {"history.enableTransitionHistory", NULL},
+    {"system.forceSearchAttributesCacheRefreshOnRead", NULL},
 };
 
 /* A whole number without sign. */
@@ -93,6 +124,33 @@ static bool read_key(key_kind kind, const char *text, int64_t *ret_n) {
   }
 }
 
+static void add_note(arena *a, server_options *o, const char *note) {
+  for (size_t i = 0; i < o->n_notes; i++) {
+    if (strcmp(o->notes[i], note) == 0) return;
+  }
+  const char **more = arena_array(a, const char *, o->n_notes + 1);
+  if (o->n_notes) memcpy(more, o->notes, o->n_notes * sizeof *more);
+  more[o->n_notes++] = note;
+  o->notes = more;
+}
+
+/* Of a key that changes nothing here. */
+static void note_key(arena *a, server_options *o, const char *key, const char *text) {
+  for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+    if (strcasecmp(fixed[i].key, key) != 0) continue;
+    if (!fixed[i].value || strcmp(fixed[i].value, text) == 0) return;
+    add_note(a, o,
+             arena_printf(a, "--dynamic-config-value %s=%s has no effect: here it is always %s",
+                          key, text, fixed[i].value));
+    return;
+  }
+  add_note(a, o,
+           arena_printf(a,
+                        "--dynamic-config-value %s=%s has no effect: this server has no such "
+                        "setting",
+                        key, text));
+}
+
 static const char *key_wants(key_kind kind) {
   if (kind == KEY_SWITCH) return "true or false";
   return kind == KEY_DURATION ? "a duration such as 20s" : "a whole number";
@@ -101,7 +159,7 @@ static const char *key_wants(key_kind kind) {
 err *server_options_set(arena *a, server_options *o, const char *key, const char *value) {
   const char *text = without_quotes(a, value);
   for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-    if (strcmp(keys[i].key, key) != 0) continue;
+    if (strcasecmp(keys[i].key, key) != 0) continue;
     void *at = (char *)o + keys[i].at;
     int64_t n = 0;
     if (!read_key(keys[i].kind, text, &n)) {
@@ -125,17 +183,11 @@ err *server_options_set(arena *a, server_options *o, const char *key, const char
     }
     return NULL;
   }
+  note_key(a, o, key, text);
   return NULL;
 }
 
 /* --- flags --- */
-
-static void add_note(arena *a, server_options *o, const char *note) {
-  const char **more = arena_array(a, const char *, o->n_notes + 1);
-  if (o->n_notes) memcpy(more, o->notes, o->n_notes * sizeof *more);
-  more[o->n_notes++] = note;
-  o->notes = more;
-}
 
 static err *add_attribute(arena *a, server_options *o, const char *text) {
   pb_AddSearchAttributesRequest *all = &o->search_attributes;

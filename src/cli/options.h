@@ -33,7 +33,8 @@ typedef struct server_options {
 MUST_USE err *server_options_read(const cli_args *args, arena *a, server_options *ret_options);
 void server_options_print(FILE *out, const server_options *o);
 
-/* Sets what a key of the dynamic configuration names; keys without a use are ignored.
+/* Sets what a key of the dynamic configuration names, in any case. A key that changes nothing here
+ * is noted, unless the server is as its value says anyway.
  * INVALID_ARGUMENT when the value of a known key cannot be read. */
 MUST_USE err *server_options_set(arena *a, server_options *o, const char *key, const char *value);
 

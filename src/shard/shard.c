@@ -14,6 +14,8 @@ const shard_config shard_default_config = {
     .timer_window_ns = 60 * NS_PER_SEC,
     .queue_window = 10000,
     .buffered_queries = 1,
+    .eager_activities = true,
+    .eager_workflows = true,
 };
 
 typedef struct opening {

@@ -37,6 +37,8 @@ typedef struct shard_config {
   int64_t timer_window_ns;    /* how far ahead deadlines are held in memory */
   size_t queue_window;        /* tasks of one queue held in memory */
   int32_t buffered_queries;   /* per run, on the next workflow task */
+  bool eager_activities;      /* workers may have activities with the answer that schedules them */
+  bool eager_workflows;       /* clients may have the first task of what they start */
   bool check_steps;           /* engine_check after every step, not only after a load */
   zone_source *zone_source;   /* NULL: only UTC is known */
   const uint8_t *secret;      /* 32 bytes that sign tokens, for a simulator; NULL: random ones */

@@ -181,6 +181,39 @@ static void test_an_eager_start_returns_the_first_task(void **state) {
   ask_free(start);
 }
 
+/* Completes the first task with an activity that its worker wants; how many it got. */
+static size_t eager_activities(world *w) {
+  answer_free(w, start_workflow(w, "wf"));
+  ask *poll = poll_workflow(w, "q");
+  pb_PollWorkflowTaskQueueResponse *task = answer(w, poll);
+  ask *completion = complete_with_eager_activity(w, task->task_token, "act");
+  pb_RespondWorkflowTaskCompletedResponse *r = answer(w, completion);
+  size_t n = r->activity_tasks.n;
+  ask_free(poll);
+  ask_free(completion);
+  return n;
+}
+
+static void test_an_eager_activity_is_in_the_answer(void **state) {
+  assert_int_equal(eager_activities(*state), 1);
+}
+
+static void test_eager_tasks_can_be_switched_off(void **state) {
+  world *w = *state;
+  w->config.eager_activities = w->config.eager_workflows = false;
+  world_restart(w);
+  assert_int_equal(eager_activities(w), 0);
+  ask *activity = poll_activity(w, "q");
+  answer(w, activity);
+  ask_free(activity);
+  start_options o = {.eager = true};
+  ask *start = start_workflow_with(w, "other", &o);
+  pb_StartWorkflowExecutionResponse *started = answer(w, start);
+  assert_null(started->eager_workflow_task);
+  ask_free(start);
+  w->config = shard_default_config;
+}
+
 static void test_a_long_history_comes_in_pages(void **state) {
   world *w = *state;
   answer_free(w, start_workflow(w, "wf"));
@@ -378,6 +411,8 @@ int main(void) {
       TEST(test_a_query_leaves_a_silent_sticky_queue),
       TEST(test_a_query_of_a_vanished_poll_goes_to_the_next),
       TEST(test_an_eager_start_returns_the_first_task),
+      TEST(test_an_eager_activity_is_in_the_answer),
+      TEST(test_eager_tasks_can_be_switched_off),
       TEST(test_a_long_history_comes_in_pages),
       TEST(test_a_backlog_larger_than_the_window_is_served_whole),
       TEST(test_a_running_activity_is_not_handed_out_again_after_a_crash),

@@ -491,8 +491,8 @@ static start *start_new(shard *s, shard_op *op, const pb_StartWorkflowExecutionR
   start *st = arena_new(op->arena, start);
   st->request = r;
   bool waits = pb_duration_ns(r->workflow_start_delay) > 0 || r->cron_schedule.n;
-  if (r->request_eager_execution && waits) {
-    /* There is no first task to hand out yet. */
+  if (r->request_eager_execution && (waits || !s->config.eager_workflows)) {
+    /* There is no first task to hand out yet, or nobody is to have it that way. */
     pb_StartWorkflowExecutionRequest *copy = pb_new(op->arena, StartWorkflowExecutionRequest);
     *copy = *r;
     copy->request_eager_execution = false;

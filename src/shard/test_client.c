@@ -218,18 +218,27 @@ ask *complete_workflow(world *w, span token) {
   return complete_one(w, token, &c);
 }
 
-ask *complete_with_activity(world *w, span token, const char *activity_id) {
+static ask *schedule_activity(world *w, span token, const char *activity_id, bool eager) {
   pb_ActivityType type = {.name = SPAN("charge")};
   pb_TaskQueue queue = {.name = SPAN("q")};
   pb_Duration timeout = {.seconds = 60};
   pb_ScheduleActivityTaskCommandAttributes attrs = {.activity_id = span_cstr(activity_id),
                                                     .activity_type = &type,
                                                     .task_queue = &queue,
-                                                    .start_to_close_timeout = &timeout};
+                                                    .start_to_close_timeout = &timeout,
+                                                    .request_eager_execution = eager};
   pb_Command c = {.command_type = PB_COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK,
                   .which_attributes = PB_Command_schedule_activity_task_command_attributes_FIELD};
   c.schedule_activity_task_command_attributes = &attrs;
   return complete_one(w, token, &c);
+}
+
+ask *complete_with_activity(world *w, span token, const char *activity_id) {
+  return schedule_activity(w, token, activity_id, false);
+}
+
+ask *complete_with_eager_activity(world *w, span token, const char *activity_id) {
+  return schedule_activity(w, token, activity_id, true);
 }
 
 ask *complete_with_timer(world *w, span token, int64_t ns) {

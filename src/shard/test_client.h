@@ -38,6 +38,7 @@ ask *poll_nexus(world *w, const char *instance_key);
 ask *complete_commands(world *w, span token, pb_Command **commands, size_t n, const char *sticky);
 ask *complete_workflow(world *w, span token);
 ask *complete_with_activity(world *w, span token, const char *activity_id);
+ask *complete_with_eager_activity(world *w, span token, const char *activity_id);
 ask *complete_with_timer(world *w, span token, int64_t ns);
 ask *complete_with_query(world *w, span token, span query_id);
 ask *complete_activity(world *w, span token);

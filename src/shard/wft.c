@@ -177,7 +177,8 @@ static void act_complete(shard *s, call *made, shard_run *run) {
     return;
   }
   run_pin(run);
-  if (!st->reply_err && !st->closed) start_eager(s, c, run, st);
+  bool eager = s->config.eager_activities && !st->reply_err && !st->closed;
+  if (eager) start_eager(s, c, run, st);
   /* Of an answer that is refused nothing counts: its queries are asked again. */
   if (!st->reply_err) queries_answer(s, run, r);
   e = step_stage(s, made->step);
