@@ -5,9 +5,9 @@
  * byte, a request's body, a gzip body, header texts) and where it is cut in two. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "proto/pb.gen.h"
 #include "rpc/core.h"
 #include "rpc/grpc_status.h"
-#include "rpc/health.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -37,6 +37,10 @@ static const rpc_method methods[] = {
     {.name = "E", .handle = echo},
     {.name = "P", .handle = wait, .long_poll = true},
     {.name = "U"},
+    {.name = "D",
+     .request = &pb_HealthCheckRequest_desc,
+     .response = &pb_HealthCheckRequest_desc,
+     .handle = echo},
 };
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
@@ -84,9 +88,7 @@ static void add_call(buf *out, span body, bool gzip) {
 static void run(span in, size_t cut) {
   rpc_limits limits = rpc_default_limits;
   limits.max_message_bytes = 100000;
-  rpc_health health = {0};
-  const rpc_service services[] = {{"s", methods, ARRAY_LEN(methods), NULL},
-                                  rpc_health_service(&health)};
+  const rpc_service services[] = {{"s", methods, ARRAY_LEN(methods), NULL}};
   rpc_core core;
   rpc_core_init(&core, &limits, services, ARRAY_LEN(services), fuzz_clock);
   rpc_conn *c = rpc_conn_new(&core);

@@ -128,6 +128,8 @@ static err *check_queue(command_ctx *c, const attributes *in) {
 /* Features that do not exist here yet must not be ignored silently. */
 static err *check_unbuilt(command_ctx *c, const attributes *in) {
   if (!in->versioning_override) return NULL;
+  const char *why = engine_override_problem(in->versioning_override, c->run->tx.arena);
+  if (why) return command_refuse(c, CAUSE, "%s", why);
   return command_refuse(c, CAUSE, "%s",
                         "VersioningOverride on StartChildWorkflowExecutionCommand is not supported "
                         "by this version of the server");

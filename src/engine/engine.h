@@ -382,6 +382,10 @@ typedef struct engine_attach_args {
 MUST_USE err *engine_update_options(engine_run *run, engine_step *st,
                                     const pb_UpdateWorkflowExecutionOptionsRequest *r,
                                     pb_WorkflowExecutionOptions **ret_options);
+/* Why a versioning override cannot be one, or NULL. */
+const char *engine_override_problem(const pb_VersioningOverride *v, arena *a);
+/* The version that a sound one sends workflow tasks to; false: none by name. */
+bool engine_override_pins(const pb_VersioningOverride *v, span *ret_deployment, span *ret_build);
 /* A request id that is attached already changes nothing. No workflow task follows. */
 MUST_USE err *engine_attach(engine_run *run, engine_step *st, const engine_attach_args *args);
 bool engine_is_attached(const engine_run *run, span request_id);

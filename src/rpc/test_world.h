@@ -5,15 +5,13 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "rpc/client.h"
-#include "rpc/health.h"
 #include "rpc/rpc.h"
 
 enum { WORLD_MAX_PARKED = 20000 };
 
 typedef struct world {
   uv_loop_t loop;
-  rpc_service services[2]; /* test.Service and health */
-  rpc_health health;
+  rpc_service services[1];
   rpc_server *server;
   rpc_client *client;
   arena mem;

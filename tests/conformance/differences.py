@@ -1,4 +1,4 @@
-"""Where we differ from the original on purpose, and what is not built yet; listed nowhere else.
+"""Where we differ from the original on purpose; listed nowhere else.
 
 An entry names the scenario, the steps to a place in its record, what must stand there in our case
 and why. It replaces the recorded value before records are compared, so ours is checked as well.
@@ -58,10 +58,6 @@ UNCUT = (
     "the original keeps 4 KiB of the failure of an attempt that is retried, without its details;"
     " here a failure is kept and shown whole"
 )
-# Features some scenarios need and this server does not have yet: the answer is UNIMPLEMENTED.
-MISSING = {
-    "versioning": "routing by worker version",
-}
 
 NOTHING_LEFT = (
     "a schedule that was deleted leaves nothing; in the original the workflow behind it is closed,"

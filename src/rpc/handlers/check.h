@@ -66,6 +66,9 @@ MUST_USE err *check_priority(const checker *k, const pb_Priority *priority);
 span check_new_id(const checker *k);
 /* As they go into events; NULL when none has a value. */
 MUST_USE err *check_search_attributes(const checker *k, pb_SearchAttributes **attributes);
+/* No worker has a version here, so none can be pinned to: FAILED_PRECONDITION. UNIMPLEMENTED where
+ * the original would go on. `task_queue`: empty when it is not known. */
+MUST_USE err *check_override(const checker *k, const pb_VersioningOverride *v, span task_queue);
 MUST_USE err *check_worker_version(const checker *k, bool use_versioning, span build_id,
                                    const pb_WorkerDeploymentOptions *options,
                                    const pb_TaskQueue *queue);

@@ -6,6 +6,20 @@ err *check_search_attributes(const checker *k, pb_SearchAttributes **attributes)
   return attributes_check(k->ns ? k->ns : &bare, *attributes, false, k->arena, attributes);
 }
 
+err *check_override(const checker *k, const pb_VersioningOverride *v, span task_queue) {
+  arena *a = k->arena;
+  span deployment, build;
+  const char *why = engine_override_problem(v, a);
+  if (why) return ERR(a, INVALID_ARGUMENT, "%s", why);
+  if (task_queue.n && engine_override_pins(v, &deployment, &build)) {
+    return ERR(a, FAILED_PRECONDITION,
+               "Pinned version '%.*s:%.*s' is not present in task queue '%.*s' of type 'Workflow'",
+               SPAN_ARG(deployment), SPAN_ARG(build), SPAN_ARG(task_queue));
+  }
+  return ERR(a, UNIMPLEMENTED,
+             "versioning_override: this server does not route by the version of workers yet");
+}
+
 err *check_worker_version(const checker *k, bool use_versioning, span build_id,
                           const pb_WorkerDeploymentOptions *options, const pb_TaskQueue *queue) {
   bool versioned =

@@ -11,8 +11,7 @@ static err *check_path(const checker *k, span path, const pb_WorkflowExecutionOp
   }
   if (span_starts_with(path, SPAN("versioning_override"))) {
     if (!o || !o->versioning_override) return NULL; /* there is none to unset */
-    return ERR(k->arena, UNIMPLEMENTED,
-               "versioning_override: this server does not route by the version of workers yet");
+    return check_override(k, o->versioning_override, SPAN_NONE);
   }
   if (span_starts_with(path, SPAN("time_skipping_config"))) {
     return ERR(k->arena, UNIMPLEMENTED, "The Time-Skipping feature is not enabled for namespace.");

@@ -100,31 +100,11 @@ span check_new_id(const checker *k) {
   return span_of(text, UUID_TEXT_BYTES);
 }
 
-static err *unbuilt(const checker *k, const char *field) {
-  return ERR(k->arena, UNIMPLEMENTED,
-             "%s: this server cannot do that yet; start the workflow without it", field);
-}
-
-/* What the original refuses; the rest waits for routing by version. */
-static err *check_override(const checker *k, const pb_VersioningOverride *v) {
-  const bool pinned = v->which_override == PB_VersioningOverride_pinned_FIELD;
-  const char *wrong = NULL;
-  if (!v->which_override && v->behavior == PB_VERSIONING_BEHAVIOR_UNSPECIFIED) {
-    wrong = "override behavior is required";
-  } else if (pinned && !v->pinned->version) {
-    wrong = "must provide version if override is pinned.";
-  } else if (!v->which_override && v->behavior == PB_VERSIONING_BEHAVIOR_PINNED && !v->deployment &&
-             !v->pinned_version.n) {
-    wrong = "must provide deployment (deprecated) or pinned version if behavior is 'PINNED'";
-  } else if (!v->which_override && v->behavior > PB_VERSIONING_BEHAVIOR_AUTO_UPGRADE) {
-    return ERR(k->arena, INVALID_ARGUMENT, "override behavior %d not recognized", v->behavior);
-  }
-  return wrong ? ERR(k->arena, INVALID_ARGUMENT, "%s", wrong) : unbuilt(k, "versioning_override");
-}
-
 /* Fields that would change what happens and whose feature does not exist here. */
 static err *check_unbuilt(const checker *k, const pb_StartWorkflowExecutionRequest *s) {
-  if (s->versioning_override) TRY(check_override(k, s->versioning_override));
+  if (s->versioning_override) {
+    TRY(check_override(k, s->versioning_override, s->task_queue->name));
+  }
   if (s->time_skipping_config) {
     return ERR(k->arena, UNIMPLEMENTED, "The Time-Skipping feature is not enabled for namespace.");
   }

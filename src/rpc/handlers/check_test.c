@@ -233,8 +233,7 @@ static const struct {
      "invalid url: url does not match any configured callback address: http://localhost/x"},
     {callback_nowhere, "invalid url: missing host"},
     {no_override, "override behavior is required"},
-    {auto_upgrade,
-     "versioning_override: this server cannot do that yet; start the workflow without it"},
+    {auto_upgrade, "versioning_override: this server does not route by the version of workers yet"},
 };
 
 TEST(a_bad_start_is_refused_with_its_sentence) {
@@ -246,7 +245,7 @@ TEST(a_bad_start_is_refused_with_its_sentence) {
     const err *e = check_start(&w.k, w.r, &start);
     assert_non_null(e);
     assert_string_equal(e->what, refused[i].sentence);
-    bool unbuilt = strstr(e->what, "cannot do that yet") != NULL;
+    bool unbuilt = strstr(e->what, "does not route") != NULL;
     assert_int_equal(e->code, unbuilt ? ERR_UNIMPLEMENTED : ERR_INVALID_ARGUMENT);
     arena_release(&w.arena);
   }

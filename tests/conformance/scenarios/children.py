@@ -646,7 +646,7 @@ def bad_child_cron(t):
     _refused(t, "never", child("bad", t.queue, cron_schedule="0 0 31 2 *"))
 
 
-@scenario(needs=["versioning"])
+@scenario()
 def bad_child_versioning_override(t):
     """A versioning override that is none."""
     _refused(t, "override", child("bad", t.queue, versioning_override={"behavior": 99}))

@@ -1,7 +1,7 @@
 """Fields of a start that the other scenarios do not look at."""
 
 from driver.registry import scenario
-from driver.values import payloads
+from driver.values import child, payloads
 
 
 def nexus(url="http://localhost:7243/callback", **header):
@@ -38,6 +38,48 @@ def start_versioning_override(t):
         "pinned version": {"pinned": {"behavior": 1}},
     }.items():
         t.start(label, versioning_override=value, workflow_id=t.wid + label.replace(" ", "-"))
+
+
+VERSION = {"deployment_name": "d", "build_id": "b"}
+OVERRIDES = {
+    "nothing": {},
+    "negative behavior": {"behavior": -1},
+    "no version": {"behavior": 1},
+    "half a version": {"behavior": 1, "pinned_version": "d"},
+    "half an older version": {"behavior": 1, "deployment": {"series_name": "s"}},
+    "a version too much": {"behavior": 2, "pinned_version": "d.b"},
+    "a deployment too much": {"behavior": 2, "deployment": {"series_name": "s"}},
+    "pinned without version": {"pinned": {"behavior": 1}},
+    "pinned without behavior": {"pinned": {"version": VERSION}},
+    "auto-upgrade that is false": {"auto_upgrade": False},
+    "once to nowhere": {"one_time": {}},
+}
+UNKNOWN_VERSIONS = {
+    "unknown version": {"pinned": {"behavior": 1, "version": VERSION}},
+    "older version": {"behavior": 1, "pinned_version": "d.b"},
+    "once to a version": {"one_time": {"target_deployment_version": VERSION}},
+}
+
+
+@scenario()
+def versioning_override_refused(t):
+    """Overrides that cannot be one, or pin to a version that no worker has."""
+    for label, value in {**OVERRIDES, **UNKNOWN_VERSIONS}.items():
+        t.start(label, versioning_override=value)
+        t.does(
+            f"{label}, with a signal",
+            "SignalWithStartWorkflowExecution",
+            signal_name="sig",
+            versioning_override=value,
+            **t.start_fields(),
+        )
+    t.start()
+    for label, value in OVERRIDES.items():
+        task = t.poll_call()
+        one = child(f"{t.wid}-child", t.queue, versioning_override=value)
+        t.complete(task, one, label=f"{label}, of a child")
+        t.terminate(f"terminate after {label}")
+        t.start(f"start after {label}", request_id=label)
 
 
 @scenario()
