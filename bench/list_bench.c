@@ -3,9 +3,10 @@
  *   list_bench [--dir DIR] [--runs N] [--pages N]
  *
  * Fills a database with closed runs of seven statuses and a few open ones, each with one of 20
- * types, a keyword of 1,000 values and an integer, then asks what clients ask. Pages have 100
- * entries and begin at random places of the list; times are of the whole query, rows of the answer
- * included.
+ * types, a keyword of 1,000 values, an integer and the builds of its workers, which have no index,
+ * then asks what clients ask. Pages have 100 entries and begin at random places of the list; times
+ * are of the whole query, rows of the answer included. At last one workflow after the other is
+ * committed, first alone and then while queries without an index run into their deadline.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 #include "store/sqlite.h"
 #include "store/test_env.h"
 
-enum { BATCH = 1000, KEYWORD = 1, NUMBER = 2, KEYWORDS = 1000, TYPES = 20, OPEN_EVERY = 1000 };
+enum { BATCH = 1000, KEYWORDS = 1000, TYPES = 20, OPEN_EVERY = 1000, RARE_BUILD_EVERY = 5000 };
+enum { KEYWORD = 1, NUMBER, BUILDS };
 
 typedef struct bench {
   test_env env;
@@ -33,6 +35,8 @@ static double wall_ms(void) {
   return 1e3 * (double)ts.tv_sec + (double)ts.tv_nsec / 1e6;
 }
 
+static const span rare_build = SPAN_INIT("unversioned:0.9");
+
 static span keyword(arena *a, uint64_t n) { return arena_spanf(a, "customer-%04d", (int)n); }
 
 static void fill_visible(bench *b, int64_t run, arena *a, store_visible *v) {
@@ -42,12 +46,18 @@ static void fill_visible(bench *b, int64_t run, arena *a, store_visible *v) {
   v->queue = SPAN("queue");
   v->started_ns = v->execution_ns = run * NS_PER_MS;
   v->closed_ns = open ? 0 : (run + (int64_t)rng_below(&b->random, 10000)) * NS_PER_MS;
-  v->attributes = arena_array(a, store_attribute, 2);
+  v->attributes = arena_array(a, store_attribute, 4);
   v->attributes[0] = (store_attribute){
       .id = KEYWORD, .value = VALUE_OF_TEXT(keyword(a, rng_below(&b->random, KEYWORDS)))};
   v->attributes[1] =
       (store_attribute){.id = NUMBER, .value = VALUE_OF_INT((int64_t)rng_below(&b->random, 1000))};
-  v->n_attributes = 2;
+  v->attributes[2] = (store_attribute){
+      .id = BUILDS, .value = VALUE_OF_TEXT(SPAN("unversioned")), .unindexed = true};
+  v->attributes[3] = (store_attribute){
+      .id = BUILDS,
+      .value = VALUE_OF_TEXT(run % RARE_BUILD_EVERY ? SPAN("unversioned:1.0") : rare_build),
+      .unindexed = true};
+  v->n_attributes = 4;
 }
 
 static int32_t status_of(bench *b, int64_t run) {
@@ -55,27 +65,34 @@ static int32_t status_of(bench *b, int64_t run) {
   return rng_below(&b->random, 10) ? 2 : 3 + (int32_t)rng_below(&b->random, 5);
 }
 
+static void add_run(bench *b, test_batch *batch, int64_t run) {
+  store_visible *v = arena_new(&batch->arena, store_visible);
+  span id = arena_spanf(&batch->arena, "order-%016llx", (long long)rng_next(&b->random));
+  int32_t status = status_of(b, run);
+  fill_visible(b, run, &batch->arena, v);
+  store_row rows[] = {
+      {.kind = ROW_RUN_INSERT, .run = run, .ns = 1, .status = status, .workflow_id = id},
+      {.kind = ROW_CURRENT_PUT, .run = run, .ns = 1, .workflow_id = id},
+      {.kind = ROW_VISIBLE_PUT, .run = run, .ns = 1, .status = status, .workflow_id = id}};
+  rows[0].info = bytes_ref(b->info);
+  rows[0].blob = bytes_ref(b->state);
+  rows[2].visible = v;
+  (void)test_batch_step(batch, run, rows, ARRAY_LEN(rows));
+}
+
+/* Runs from `first` to before `end`, in one commit. */
+static void commit_runs(bench *b, int64_t first, int64_t end) {
+  test_batch batch;
+  test_batch_init(&batch);
+  for (int64_t run = first; run < end; run++) add_run(b, &batch, run);
+  test_batch_commit(&batch, b->store, &b->env);
+  ASSERT(!batch.batch.error);
+  test_batch_release(&batch);
+}
+
 static void fill(bench *b) {
   for (int64_t first = 1; first <= b->runs; first += BATCH) {
-    test_batch batch;
-    test_batch_init(&batch);
-    for (int64_t run = first; run < first + BATCH && run <= b->runs; run++) {
-      store_visible *v = arena_new(&batch.arena, store_visible);
-      span id = arena_spanf(&batch.arena, "order-%016llx", (long long)rng_next(&b->random));
-      int32_t status = status_of(b, run);
-      fill_visible(b, run, &batch.arena, v);
-      store_row rows[] = {
-          {.kind = ROW_RUN_INSERT, .run = run, .ns = 1, .status = status, .workflow_id = id},
-          {.kind = ROW_CURRENT_PUT, .run = run, .ns = 1, .workflow_id = id},
-          {.kind = ROW_VISIBLE_PUT, .run = run, .ns = 1, .status = status, .workflow_id = id}};
-      rows[0].info = bytes_ref(b->info);
-      rows[0].blob = bytes_ref(b->state);
-      rows[2].visible = v;
-      (void)test_batch_step(&batch, run, rows, ARRAY_LEN(rows));
-    }
-    test_batch_commit(&batch, b->store, &b->env);
-    ASSERT(!batch.batch.error);
-    test_batch_release(&batch);
+    commit_runs(b, first, MIN(first + BATCH, b->runs + 1));
   }
 }
 
@@ -91,6 +108,12 @@ static void query_done(env_task *t) {
 static int compare_double(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
+}
+
+static void print_times(const char *name, double *ms, int times, size_t found, const char *end) {
+  qsort(ms, (size_t)times, sizeof *ms, compare_double);
+  printf("%-46s %8.2f %8.2f %8.2f %9zu %s\n", name, ms[times / 2], ms[times * 99 / 100],
+         ms[times - 1], found, end);
 }
 
 /* Where a page may begin. */
@@ -121,9 +144,7 @@ static void measure(bench *b, const char *name, store_query q, int times,
     if (a.q.error) end = err_code_name(a.q.error->code);
     store_query_release(&a.q);
   }
-  qsort(ms, (size_t)times, sizeof *ms, compare_double);
-  printf("%-46s %8.2f %8.2f %8.2f %9zu %s\n", name, ms[times / 2], ms[times * 99 / 100],
-         ms[times - 1], found, end);
+  print_times(name, ms, times, found, end);
 }
 
 static store_pred *equals(bench *b, store_field f, store_value v) {
@@ -153,13 +174,17 @@ static void page_of_type(bench *b, store_query *q) {
   q->where = any_type(b);
 }
 
+static store_pred *both(bench *b, store_pred *x, store_pred *y) {
+  store_pred *p = arena_new(&b->arena, store_pred);
+  *p = (store_pred){.op = OP_AND, .n_args = 2};
+  p->args = arena_array(&b->arena, store_pred *, 2);
+  p->args[0] = x;
+  p->args[1] = y;
+  return p;
+}
+
 static void count_failed_of_type(bench *b, store_query *q) {
-  store_pred *both = arena_new(&b->arena, store_pred);
-  *both = (store_pred){.op = OP_AND, .n_args = 2};
-  both->args = arena_array(&b->arena, store_pred *, 2);
-  both->args[0] = any_type(b);
-  both->args[1] = equals(b, status_field, VALUE_OF_INT(3));
-  q->where = both;
+  q->where = both(b, any_type(b), equals(b, status_field, VALUE_OF_INT(3)));
 }
 
 static void any_keyword(bench *b, store_query *q) {
@@ -173,6 +198,41 @@ static void count_keyword(bench *b, store_query *q) {
   q->has_after = false;
 }
 
+static store_pred *of_rare_build(bench *b) {
+  static const store_field builds = {
+      .column = COLUMN_ATTRIBUTE, .attribute = BUILDS, .many = true, .unindexed = true};
+  return equals(b, builds, VALUE_OF_TEXT(rare_build));
+}
+
+/* Nothing has this type and number: every record must be looked at. */
+static void ask_without_end(bench *b, asked *a) {
+  static const store_field events = {.column = COLUMN_HISTORY_BYTES};
+  *a = (asked){.q = {.kind = QUERY_COUNT, .ns = 1, .deadline_ms = 1000}};
+  a->q.where = both(b, equals(b, events, VALUE_OF_INT(-1)), of_rare_build(b));
+  a->q.task.run = query_done;
+  b->store->query(b->store, &a->q);
+}
+
+static void measure_commits(bench *b, const char *name, int times, bool asking) {
+  double *ms = arena_array(&b->arena, double, times);
+  asked a = {.done = true};
+  size_t queries = 0;
+  for (int i = 0; i < times; i++) {
+    if (asking && a.done) {
+      store_query_release(&a.q);
+      ask_without_end(b, &a);
+      queries++;
+    }
+    ms[i] = wall_ms();
+    commit_runs(b, b->runs + 1, b->runs + 2);
+    ms[i] = wall_ms() - ms[i];
+    b->runs++;
+  }
+  if (!a.done) test_env_run_until(&b->env, &a.done);
+  store_query_release(&a.q);
+  print_times(name, ms, times, queries, "");
+}
+
 static void run_all(bench *b) {
   store_query page = {.kind = QUERY_PAGE, .deadline_ms = 1000};
   store_query count = {.kind = QUERY_COUNT, .deadline_ms = 1000};
@@ -184,6 +244,9 @@ static void run_all(bench *b) {
   store_query failed = count, of_type = count;
   failed.where = equals(b, status_field, VALUE_OF_INT(3));
   of_type.where = equals(b, type_field, VALUE_OF_TEXT(SPAN("Type7")));
+  store_query of_build = count, of_open = count;
+  of_build.where = of_rare_build(b);
+  of_open.where = both(b, of_rare_build(b), equals(b, status_field, VALUE_OF_INT(1)));
   store_query rare = page;
   rare.where = equals(b, type_field, VALUE_OF_TEXT(SPAN("No such type")));
   puts("query                                          p50, ms  p99, ms  max, ms     found");
@@ -198,8 +261,12 @@ static void run_all(bench *b) {
   measure(b, "count by custom keyword", count, b->pages, count_keyword);
   measure(b, "count by type", of_type, b->pages, NULL);
   measure(b, "count by type and status", count, b->pages, count_failed_of_type);
+  measure(b, "count of a build, open", of_open, b->pages, NULL);
+  measure(b, "count of a build (no index)", of_build, 5, NULL);
   measure(b, "group by type (no index)", types, 5, NULL);
   measure(b, "page ordered by custom integer (no index)", sorted, 5, NULL);
+  measure_commits(b, "commit of one workflow, alone", b->pages, false);
+  measure_commits(b, "commit while such queries run (found: queries)", b->pages * 4, true);
 }
 
 int main(int argc, char **argv) {

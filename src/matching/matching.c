@@ -104,10 +104,13 @@ match_queue *matching_queue(matching *m, int64_t key, bool on_disk) {
 
 int64_t match_queue_key(const match_queue *q) { return q->key; }
 
+bool match_in_use(const match_queue *q) {
+  return q->pins || q->order.n || !q->complete || q->loading || !list_empty(&q->polls) ||
+         !list_empty(&q->queries);
+}
+
 bool matching_drop(matching *m, match_queue *q) {
-  bool in_use = q->pins || q->order.n || !q->complete || q->loading || !list_empty(&q->polls) ||
-                !list_empty(&q->queries);
-  if (in_use) return false;
+  if (match_in_use(q)) return false;
   hmap_remove(&m->queues, &q->by_key);
   queue_free(m, q);
   return true;

@@ -90,7 +90,9 @@ match_queue *matching_queue(matching *m, int64_t key, bool on_disk);
 /* NULL when there is none. */
 match_queue *matching_find(const matching *m, int64_t key);
 int64_t match_queue_key(const match_queue *q);
-/* Forgets the queue if nothing waits in it and it has no backlog. False: it is in use. */
+/* Whether something waits in the queue or may wait behind its window, or somebody has pinned it. */
+bool match_in_use(const match_queue *q);
+/* Forgets the queue. False: it is in use. */
 bool matching_drop(matching *m, match_queue *q);
 /* Whoever keeps a pointer to a queue pins it. */
 void match_pin(match_queue *q);

@@ -10,6 +10,7 @@ void names_init(shard *s) {
   namespaces_init(s);
   batches_init(s);
   list_init(&s->polled_only);
+  sticky_init(s);
 }
 
 static void queue_free(queue_name *q) {
@@ -65,13 +66,49 @@ static queue_name *queue_add(shard *s, const pb_store_TaskQueueName *record, boo
   return q;
 }
 
+bool queue_is_staged(const shard *s, int64_t key) {
+  const list *under_way[] = {&s->staged, &s->in_flight};
+  for (size_t i = 0; i < ARRAY_LEN(under_way); i++) {
+    LIST_FOR_EACH (n, under_way[i]) {
+      const store_step *st = &CONTAINER_OF(n, step, node)->store;
+      for (size_t k = 0; k < st->n_rows; k++) {
+        if (st->rows[k].queued.queue == key) return true;
+      }
+    }
+  }
+  return false;
+}
+
+static void push_polled_only(shard *s, queue_name *q) {
+  list_push_back(&s->polled_only, &q->node);
+  s->n_polled_only++;
+}
+
+void queue_stored(shard *s, queue_name *q) {
+  if (q->stored) return;
+  q->stored = true;
+  list_remove(&q->node);
+  s->n_polled_only--;
+  sticky_watch(s, q);
+}
+
+void queue_delete_name(shard *s, queue_name *q, step *t) {
+  store_row row = {.kind = ROW_NAMED_DELETE,
+                   .name = arena_spanf(&t->arena, "%s%lld", queue_prefix, (long long)q->key)};
+  sticky_unwatch(s, q);
+  q->stored = false;
+  push_polled_only(s, q);
+  step_stage_named(s, t, row);
+}
+
 /* Names that clients only poll cost nothing but memory; so many of them are kept. */
 static void forget_polled_only(shard *s) {
   enum { KEPT = 4096, LOOK_AT = 16 };
   for (int i = 0; i < LOOK_AT && s->n_polled_only > KEPT; i++) {
     queue_name *q = CONTAINER_OF(list_pop_front(&s->polled_only), queue_name, node);
     match_queue *mq = matching_find(&s->matching, q->key);
-    if (mq && !matching_drop(&s->matching, mq)) {
+    bool in_use = queue_is_staged(s, q->key) || (mq && !matching_drop(&s->matching, mq));
+    if (in_use) {
       list_push_back(&s->polled_only, &q->node);
       continue;
     }
@@ -92,8 +129,7 @@ queue_name *queue_named(shard *s, int64_t ns, span name, bool activity, bool sti
                                    .sticky = sticky};
   forget_polled_only(s);
   q = queue_add(s, &record, false);
-  list_push_back(&s->polled_only, &q->node);
-  s->n_polled_only++;
+  push_polled_only(s, q);
   return q;
 }
 
@@ -134,7 +170,7 @@ void names_durable(shard *s, const step *t) {
   if (!t->names_queues) return;
   for (size_t i = 0; i < t->store.n_rows; i++) {
     queue_name *q = unstored(s, &t->store.rows[i]);
-    if (q) q->stored = true;
+    if (q) queue_stored(s, q);
   }
 }
 
@@ -147,10 +183,7 @@ void names_forget(shard *s, int64_t ns) {
     queue_name *q = CONTAINER_OF(n, queue_name, by_key);
     if (q->ns != ns || !q->stored) continue;
     step *t = step_new(s);
-    store_row row = {.kind = ROW_NAMED_DELETE,
-                     .name = arena_spanf(&t->arena, "%s%lld", queue_prefix, (long long)q->key)};
-    q->stored = false;
-    step_stage_named(s, t, row);
+    queue_delete_name(s, q, t);
     step_unref(t);
   }
 }
@@ -166,6 +199,7 @@ err *names_load(shard *s, const store_row *rows, size_t n, arena *a) {
       err *e = PB_DECODE(store_TaskQueueName, bytes_span(rows[i].blob), a, &record);
       if (e) return ERR_WRAP(a, DATA_LOSS, e, "a stored task queue name does not decode");
       queue_name *q = queue_add(s, record, true);
+      sticky_watch(s, q);
       if (record->config) queue_take_config(s, q, record->config, a);
     }
   }

@@ -105,7 +105,7 @@ static void config_written(shard *s, step *t, const err *e) {
   if (e) {
     c->error = ERR_WRAP(c->op->arena, UNAVAILABLE, e, "the configuration could not be written");
   } else {
-    q->stored = true;
+    queue_stored(s, q);
     queue_take_config(s, q, c->response->config, c->op->arena);
   }
   match_unpin(queue_of_key(s, c->key));

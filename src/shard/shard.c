@@ -66,6 +66,7 @@ void shard_wake(shard *s) {
     mail_wake(s, now);
     batches_wake(s, now);
     reclaim_wake(s, now);
+    sticky_wake(s, now);
   }
   if (now >= s->throttle_ns) {
     s->throttle_ns = INT64_MAX;

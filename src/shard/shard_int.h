@@ -155,7 +155,7 @@ typedef struct ns_entry {
 
 typedef struct queue_name {
   hmap_node by_name, by_key;
-  list_node node; /* in s->polled_only: no row names it */
+  list_node node; /* in s->polled_only: no row names it; in s->sticky */
   int64_t key, ns;
   bool activity, sticky, stored; /* stored: its name is on disk */
   bool rate_is_set, has_worker_rate;
@@ -190,6 +190,9 @@ struct shard {
   list namespaces, gone_namespaces;
   list polled_only; /* oldest first */
   size_t n_polled_only;
+  list sticky; /* stored names of sticky queues, the one not looked at for longest first */
+  size_t n_sticky;
+  int64_t sticky_ns; /* next look at them; INT64_MAX: there are none */
 
   /* commit */
   list staged, in_flight, gates, lazy, spare;
@@ -393,9 +396,27 @@ void names_join(shard *s, step *t);
 void names_durable(shard *s, const step *t);
 /* The names of a namespace's queues leave the disk; in memory they are harmless. */
 void names_forget(shard *s, int64_t ns);
+/* A row that names the queue is on its way to the disk. */
+bool queue_is_staged(const shard *s, int64_t key);
+/* Its name is on disk now. */
+void queue_stored(shard *s, queue_name *q);
+/* Stages a step that takes the name off the disk. The key stays good: whoever uses it again writes
+ * the name again. */
+void queue_delete_name(shard *s, queue_name *q, step *t);
 /* NULL when nobody used it yet. */
 queue_name *queue_find(const shard *s, int64_t ns, span name, bool activity);
 queue_name *queue_by_key(const shard *s, int64_t key);
+/* --- sticky.c --- */
+
+void sticky_init(shard *s);
+/* Harmless for names that are of no sticky queue. */
+void sticky_watch(shard *s, queue_name *q);
+void sticky_unwatch(shard *s, queue_name *q);
+/* Names whose workers are gone leave the disk. */
+void sticky_wake(shard *s, int64_t now);
+
+/* --- names.c, queue_config.c --- */
+
 /* The row that keeps the name, with its configuration or NULL. */
 store_row queue_name_row(const queue_name *q, const pb_TaskQueueConfig *config, arena *a);
 /* Of the queue of this key, made if needed. */

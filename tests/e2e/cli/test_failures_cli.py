@@ -74,7 +74,7 @@ async def test_failures_are_filtered_counted_ordered_and_grouped(shared_server):
         counted = cli(shared_server, "workflow", "count", "--query",
                       f"{mine} GROUP BY FailureFingerprint")
         assert int(counted["count"]) == 3 and len(counted["groups"]) == 1, counted
-        fingerprint = json.loads(json.dumps(counted["groups"][0]["groupValues"][0]))
+        fingerprint = counted["groups"][0]["groupValues"][0]
         assert len(listed(f"FailureFingerprint = '{fingerprint}'")) == 3, counted
 
         shown = json.dumps(cli(shared_server, "workflow", "describe", "-w", retrying.id))
