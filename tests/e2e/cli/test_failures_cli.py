@@ -81,5 +81,6 @@ async def test_failures_are_filtered_counted_ordered_and_grouped(shared_server):
         known = json.dumps(cli(shared_server, "operator", "search-attribute", "list"))
         assert "FailureFingerprint" not in shown + known
         await retrying.terminate()
-        assert listed("FailureType = 'Charging' AND ExecutionStatus = 'Terminated'") == ["-retrying"]
+        ended = "ExecutionStatus = 'Terminated'"
+        assert listed(f"FailureType = 'Charging' AND {ended}") == ["-retrying"]
         assert listed("RetryingActivities IS NOT NULL") == []
