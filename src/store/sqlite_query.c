@@ -293,22 +293,18 @@ static int read_counts(sqlite_querier *self, store_query *q, int64_t *counts) {
 
 static int run(sqlite_querier *self, store_query *q) {
   int64_t counts[STORE_STATUS_MAX + 1] = {0};
-  uint32_t present = q->divided ? UINT32_MAX : 0;
   int rc = read_counts(self, q, counts);
   if (rc != SQLITE_DONE) return rc;
-  for (int i = 1; i <= STORE_STATUS_MAX; i++) {
-    if (counts[i]) present |= 1u << i;
-  }
   if (is_counted(q)) {
     groups g = {.query = q};
-    uint32_t wanted = sql_statuses(q->where) & present;
+    uint32_t wanted = sql_statuses(q->where);
     for (int i = 1; i <= STORE_STATUS_MAX; i++) {
-      if (wanted & 1u << i) add_group(&g, VALUE_OF_INT(i), counts[i]);
+      if (counts[i] && wanted & 1u << i) add_group(&g, VALUE_OF_INT(i), counts[i]);
     }
     return SQLITE_DONE;
   }
   sql_plan plan;
-  sql_make_plan(&plan, q, present, &q->arena);
+  sql_make_plan(&plan, q, counts, &q->arena);
   return q->kind == QUERY_PAGE ? page(self, q, &plan) : count_sources(self, q, &plan);
 }
 

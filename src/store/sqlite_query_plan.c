@@ -143,21 +143,41 @@ static void add_driven(sql_plan *p, uint32_t statuses) {
   }
 }
 
-static void add_sources(sql_plan *p, uint32_t statuses, bool ordered) {
+static void add_sources(sql_plan *p, uint32_t statuses, bool by_status) {
   const store_query *q = p->query;
   p->n_sources = 0;
   if (p->driver) {
     add_driven(p, statuses);
-  } else if (ordered || !p->needs_record) {
+  } else if (by_status) {
     add_per_status(p, statuses, (sql_source){.kind = SOURCE_STATUS});
   } else {
     add_source(p, (sql_source){.kind = SOURCE_ALL, .divided = q->divided});
   }
 }
 
-void sql_make_plan(sql_plan *p, const store_query *q, uint32_t present, arena *a) {
+/* The records of these statuses are found one by one through the index, which costs several times
+ * what a record costs when all are read. */
+static bool are_few(const int64_t *counts, uint32_t statuses) {
+  int64_t all = 0, wanted = 0;
+  for (int i = 1; i <= STORE_STATUS_MAX; i++) {
+    all += counts[i];
+    if (statuses & 1u << i) wanted += counts[i];
+  }
+  return wanted <= all / 8;
+}
+
+static uint32_t statuses_present(const store_query *q, const int64_t *counts) {
+  uint32_t present = q->divided ? UINT32_MAX : 0;
+  for (int i = 1; i <= STORE_STATUS_MAX; i++) {
+    if (counts[i]) present |= 1u << i;
+  }
+  return present;
+}
+
+void sql_make_plan(sql_plan *p, const store_query *q, const int64_t counts[STORE_STATUS_MAX + 1],
+                   arena *a) {
   conjuncts all = conjuncts_of(q->where, a);
-  uint32_t statuses = sql_statuses(q->where) & present;
+  uint32_t statuses = sql_statuses(q->where) & statuses_present(q, counts);
   bool named = false;
   *p = (sql_plan){.query = q};
   p->rest = arena_zalloc_many(a, sizeof(store_pred *), all.n + 1);
@@ -174,7 +194,8 @@ void sql_make_plan(sql_plan *p, const store_query *q, uint32_t present, arena *a
   if (q->kind == QUERY_GROUP && field_needs_record(&q->group)) p->needs_record = true;
   if (q->kind == QUERY_PAGE && q->ordered && field_needs_record(&q->order)) p->needs_record = true;
   bool in_order = q->kind == QUERY_PAGE && !q->ordered && !named;
-  add_sources(p, statuses, in_order);
+  bool few = !named && !q->divided && are_few(counts, statuses);
+  add_sources(p, statuses, in_order || few || !p->needs_record);
 }
 
 /* --- sources as SQL --- */

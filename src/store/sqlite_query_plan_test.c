@@ -11,7 +11,8 @@
 
 enum { RUNNING = 1, COMPLETED = 2, FAILED = 3 };
 
-static const uint32_t present = 1u << RUNNING | 1u << COMPLETED | 1u << FAILED;
+static const int64_t counts[STORE_STATUS_MAX + 1] = {
+    [RUNNING] = 5, [COMPLETED] = 900, [FAILED] = 300};
 static const store_field type = {.column = COLUMN_TYPE};
 static const store_field status = {.column = COLUMN_STATUS};
 static const store_field keyword = {.column = COLUMN_ATTRIBUTE, .attribute = 7};
@@ -47,7 +48,7 @@ static int teardown(void **state) {
 static void plan(planned *p, store_query_kind kind, const store_pred *where) {
   p->q.kind = kind;
   p->q.where = where;
-  sql_make_plan(&p->plan, &p->q, present, &p->arena);
+  sql_make_plan(&p->plan, &p->q, counts, &p->arena);
 }
 
 /* All conditions, joined with AND. */
@@ -173,6 +174,25 @@ static void a_type_is_only_a_condition_where_its_index_does_not_serve(void **sta
   assert_int_equal(p->plan.sources[0].kind, SOURCE_ALL);
 }
 
+/* An attribute without an index is looked for among all records, or among those of a status that
+ * few have. */
+static void an_unindexed_attribute_is_a_condition_on_the_fewest_records(void **state) {
+  planned *p = *state;
+  store_field builds = {
+      .column = COLUMN_ATTRIBUTE, .attribute = 9, .many = true, .unindexed = true};
+  store_pred of_build = among(builds, &VALUE_OF_TEXT(SPAN("b")), 1);
+  store_pred open = among(status, &VALUE_OF_INT(RUNNING), 1);
+  store_pred failed = among(status, &VALUE_OF_INT(FAILED), 1);
+  plan(p, QUERY_COUNT, &of_build);
+  assert_int_equal(p->plan.sources[0].kind, SOURCE_ALL);
+  plan(p, QUERY_COUNT, all_of(p, &of_build, &failed));
+  assert_int_equal(p->plan.sources[0].kind, SOURCE_ALL);
+  plan(p, QUERY_COUNT, all_of(p, &of_build, &open));
+  assert_int_equal(p->plan.n_sources, 1);
+  assert_int_equal(p->plan.sources[0].kind, SOURCE_STATUS);
+  assert_int_equal(p->plan.sources[0].status, RUNNING);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_type_is_read_from_its_index_once_per_status, setup,
@@ -182,6 +202,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_bound_on_the_time_of_closing_limits_what_is_read_of_a_type,
                                       setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_likely_fewer_comes_before_a_type, setup, teardown),
+      cmocka_unit_test_setup_teardown(an_unindexed_attribute_is_a_condition_on_the_fewest_records,
+                                      setup, teardown),
       cmocka_unit_test_setup_teardown(a_type_is_only_a_condition_where_its_index_does_not_serve,
                                       setup, teardown),
   };

@@ -44,8 +44,9 @@ typedef struct sql_plan {
   size_t n_sources;
 } sql_plan;
 
-/* `present`: bit n is set when there may be records of status n. */
-void sql_make_plan(sql_plan *p, const store_query *q, uint32_t present, arena *a);
+/* `counts`: how many records without a division there are of each status. */
+void sql_make_plan(sql_plan *p, const store_query *q, const int64_t counts[STORE_STATUS_MAX + 1],
+                   arena *a);
 /* Statuses that the predicate allows, as bits. */
 uint32_t sql_statuses(const store_pred *where);
 /* Whether only the status is asked for. */
