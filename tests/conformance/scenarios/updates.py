@@ -101,6 +101,18 @@ def update_long_poll_admitted(t):
 
 
 @scenario()
+def update_admitted_outlives_caller(t):
+    """Nobody waits for an admitted update any more: the worker still gets it, and its answer is kept."""
+    u.idle(t)
+    sent = u.later(t, timeout=3)
+    t.settle("update", sent)
+    task = t.task()
+    u.answer(t, task, *u.accepted(task, "late"))
+    u.poll(t, label="poll after the worker came")
+    t.history()
+
+
+@scenario()
 def update_client_deadline(t):
     """A deadline below 20 s ends the wait a little earlier, with the stage that was reached."""
     t.idle()
