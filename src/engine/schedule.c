@@ -155,7 +155,8 @@ void engine_schedule_patch(engine_run *run, engine_step *st, const pb_PatchSched
   finish(run, &s);
 }
 
-void engine_schedule_delete(engine_run *run, engine_step *st) { run_delete(run, st); }
+/* What it has not told yet, nobody hears any more. */
+void engine_schedule_delete(engine_run *run, engine_step *st) { engine_discard(run, st); }
 
 void engine_schedule_ended(engine_run *run, engine_step *st, const engine_message *m) {
   scheduler s = begin(run, st);
@@ -167,7 +168,7 @@ void schedule_fire(engine_run *run, engine_step *st) {
   scheduler s = begin(run, st);
   if (scheduler_is_over(&s)) {
     tx_abandon(run);
-    run_delete(run, st);
+    engine_schedule_delete(run, st);
     return;
   }
   finish(run, &s);

@@ -219,6 +219,19 @@ TEST(what_runs_is_stopped_by_a_message) {
 }
 
 /* Damaged rows are refused, or can be used like any other. */
+TEST(a_deletion_waits_for_no_answer) {
+  fixture f;
+  setup(&f);
+  trigger(&f, 0);
+  assert_int_equal(f.st.n_messages, 1);
+  engine_schedule_delete(f.run, begin(&f));
+  assert_true(f.st.deleted);
+  assert_int_equal(f.st.n_rows, 1);
+  assert_int_equal(f.st.rows[0].kind, ROW_RUN_DELETE);
+  engine_rows_release(f.st.rows, f.st.n_rows);
+  teardown(&f);
+}
+
 TEST(damaged_rows_do_no_harm) {
   fixture f;
   setup(&f);
@@ -264,6 +277,7 @@ int main(void) {
       cmocka_unit_test(an_end_that_comes_before_the_answer_counts),
       cmocka_unit_test(a_refused_start_leaves_nothing),
       cmocka_unit_test(what_runs_is_stopped_by_a_message),
+      cmocka_unit_test(a_deletion_waits_for_no_answer),
       cmocka_unit_test(damaged_rows_do_no_harm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

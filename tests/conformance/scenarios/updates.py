@@ -102,7 +102,7 @@ def update_long_poll_admitted(t):
 
 @scenario()
 def update_admitted_outlives_caller(t):
-    """Nobody waits for an admitted update any more: the worker still gets it, and its answer is kept."""
+    """Nobody waits for an admitted update any more: the worker gets it, and its answer is kept."""
     u.idle(t)
     sent = u.later(t, timeout=3)
     t.settle("update", sent)
