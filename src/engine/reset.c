@@ -141,7 +141,7 @@ static void apply_again(engine_run *run, const engine_reset_args *args,
       return;
     case PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
       if (!args->again.signals) return;
-      (void)again(run, old);
+      attach_note_written(run, again(run, old));
       run->state.signal_count++;
       return;
     case PB_EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED:
@@ -210,6 +210,7 @@ err *engine_reset(engine_step *st, const engine_reset_args *args, engine_run **r
     return e;
   }
   updates_load(run);
+  run->state.request_event_id = 0; /* shared signals attach nothing to the new run */
   run->state.last_reset_time = run->tx.now_ns;
   write_shared(run, args);
   fail_task(run, args);

@@ -32,7 +32,6 @@ static void cancel_one(const target *t) {
       pb_new(t->op->arena, RequestCancelWorkflowExecutionRequest);
   r->workflow_execution = t->execution;
   r->identity = t->job->request->cancellation_operation->identity;
-  r->reason = t->job->request->reason;
   r->request_id = request_id(t);
   shard_request_cancel(t->s, t->op, r);
 }

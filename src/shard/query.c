@@ -132,7 +132,9 @@ static void offer(query *q, span queue, bool sticky, int64_t until_ns) {
   match_add_query(&s->matching, queue_of_key(s, name->key), &q->match);
 }
 
+/* A run that is closed sticks to nobody. */
 static bool sticky_listens(shard *s, const shard_run *run, const engine_view *v) {
+  if (v->status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING) return false;
   queue_name *name = v->sticky_queue.p ? queue_find(s, run->ns, v->sticky_queue, false) : NULL;
   return name &&
          match_polled_within(queue_of_key(s, name->key), now_ns(s), MATCH_STICKY_SILENCE_NS);

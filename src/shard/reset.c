@@ -101,7 +101,7 @@ static void apply(shard *s, reset *r, shard_run *current) {
     return;
   }
   engine_terminate_args why = {
-      .reason = q->reason, .identity = SPAN("history-resetter"), .by_reset = true};
+      .reason = q->reason, .identity = SPAN("history-resetter"), .by_reset = base == current};
   /* A closed one stays as it is: NOT_FOUND. */
   if (current) e = engine_terminate(current->engine, st_current, &why);
   engine_note_reset(base->engine, st_base, args.run_id);

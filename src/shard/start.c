@@ -399,13 +399,14 @@ static void update_existing(start *st, shard_run *run, update_asker asker) {
 }
 
 /* The update as the run knows it, which counts more than how the start stands: nothing is started
- * for it. Not where the start is to end the run. */
+ * for it. Where the start is to end the run only an outcome counts. */
 static engine_update known_update(const start *st, const shard_run *run) {
-  if (!st->update || st->request->workflow_id_conflict_policy ==
-                         PB_WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING) {
-    return (engine_update){0};
-  }
-  return engine_update_look(run->engine, st->update->request->meta->update_id, st->call.op->arena);
+  if (!st->update) return (engine_update){0};
+  engine_update known =
+      engine_update_look(run->engine, st->update->request->meta->update_id, st->call.op->arena);
+  bool ends_run =
+      st->request->workflow_id_conflict_policy == PB_WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING;
+  return ends_run && !known.outcome_event_id ? (engine_update){0} : known;
 }
 
 /* The client did not see our answer: it gets the same, with the first task if it may have it. */
@@ -438,8 +439,12 @@ static void start_on(shard *s, call *c, shard_run *current) {
     update_existing(st, current, ASKED_AGAIN_WITH_START);
     return;
   }
-  bool joins =
-      v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING && known.stage != ENGINE_UPDATE_UNKNOWN;
+  bool open = v.status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+  bool joins = open && known.stage != ENGINE_UPDATE_UNKNOWN;
+  if (st->update && !open && p.verdict == START_DEDUPED) {
+    refuse(st, current, ERR(c->op->arena, UNAVAILABLE, "Workflow was not started: StartDeduped"));
+    return;
+  }
   if (st->update && (joins || p.verdict == START_USE || p.verdict == START_DEDUPED)) {
     update_existing(st, current, ASKED_BY_UPDATE);
     return;

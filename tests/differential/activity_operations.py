@@ -1,18 +1,26 @@
 """What an activity's worker does, and what is done to an activity by its id."""
 
+from driver.rpc import response_type
 from driver.values import payloads
 
 from model import LONG
 from operation import Operation
 from player import failure_of
-from view import CANCEL_REQUESTED, SCHEDULED, STARTED
+from view import CANCEL_REQUESTED, EVERY_STATE, SCHEDULED, STARTED
 
 
 class TakeActivity(Operation):
     kind = "take_activity"
+    idle_seconds = 1.2
 
     def possible(self, model):
         return model.takeable_activity("waiting", "backoff") is not None
+
+    def can_idle(self, model):
+        return model.activity_in("waiting", "backoff") is None
+
+    def idle(self, model):
+        return {"choice": model.number()}
 
     def make(self, model):
         model.take_activity(model.takeable_activity("waiting", "backoff"))
@@ -20,18 +28,29 @@ class TakeActivity(Operation):
 
     def play(self, player, label, operation):
         activity_id = player.pending_activity(operation["choice"], SCHEDULED)
-        return bool(activity_id) and player.take_activity(label, activity_id) is not None
+        if activity_id:
+            player.take_activity(label, activity_id)
+        else:
+            activity_id = player.pending_activity(operation["choice"], *EVERY_STATE) or "a1"
+            player.poll_in_vain(label, player.queue_of(activity_id))
+        return True
 
 
 class WithToken(Operation):
     """Answers the task of a started activity; takes one where none is started; otherwise answers a
-    task that is over."""
+    task that is over, or none at all."""
 
     keeps = False  # the activity goes on after this
 
     def possible(self, model):
         known = model.activity_tokens or model.takeable_activity("waiting")
         return bool(known) and not self._would_crowd(model)
+
+    def can_idle(self, model):
+        return not self._would_crowd(model)
+
+    def idle(self, model):
+        return {"choice": model.number(), **self.parameters(model)}
 
     def _would_crowd(self, model):
         waiting = model.activity_in("waiting")
@@ -62,12 +81,12 @@ class WithToken(Operation):
         if activity_id:
             return player.take_activity(label, activity_id)
         known = sorted(player.activities)
-        return player.activities[known[choice % len(known)]] if known else None
+        if not known:
+            return response_type("PollActivityTaskQueue")()
+        return player.activities[known[choice % len(known)]]
 
     def play(self, player, label, operation):
         task = self._task(player, label, operation["choice"])
-        if task is None:
-            return False
         self.send(player, label, operation, task)
         return True
 

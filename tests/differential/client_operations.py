@@ -1,13 +1,18 @@
 """What a client does: starts, signals, cancels, terminations, queries, reads."""
 
+import math
+import time
+
 from driver.rpc import to_json
 from driver.values import payload, payloads, retry, secs
 
 from model import LONG
 from operation import Operation
+from player import HORIZON_S, QUERY_S
 
 FAIL, USE_EXISTING, TERMINATE_EXISTING = 1, 2, 3
 ALLOW, FAILED_ONLY, REJECT, TERMINATE_IF_RUNNING = 1, 2, 3, 4
+NOTHING_S = 0.5
 TASK_S = 60  # a task timeout nobody waits for
 
 
@@ -89,7 +94,8 @@ class StartDelayed(Start):
 
     def _options(self, model):
         made = super()._options(model)
-        made["delay"] = model.short("delay", (1, 2))
+        made["delay"] = model.short("delay", (1, 2)) if model.chance(0.5) else LONG
+        model.dues["delay"] = model.clock + made["delay"]
         model.task = None
         return made
 
@@ -211,6 +217,12 @@ class Query(Operation):
     def possible(self, model):
         return model.task_taken_once and (model.open or model.task_completed_once)
 
+    def can_idle(self, model):
+        return model.dues.get("delay", math.inf) - model.clock > QUERY_S
+
+    def idle(self, model):
+        return self.make(model)
+
     def make(self, model):
         if model.task:
             model.query = True
@@ -218,8 +230,9 @@ class Query(Operation):
 
     def play(self, player, label, operation):
         view = player.view
-        if view.is_open and view.task is None and not view.ever_completed_task:
-            return False  # it would wait for a task that is not planned yet
+        soon = time.time() + 2 * QUERY_S
+        if view.is_open and not view.ever_had_task and any(due < soon for due in player.dues()):
+            return False  # it would wait for a task that is not there yet
         if player.query and not view.ever_completed_task:
             return False  # which of two is first when the first task ends is luck in the original
         fields = {"query_reject_condition": operation["reject"]} if operation["reject"] else {}
@@ -266,6 +279,7 @@ class ReadHistory(Operation):
             fields["timeout"] = self.deadline_s
             if player.view.is_open and player.dues():
                 return False
+            player.patient = True
         elif operation["way"] == "reverse":
             method += "Reverse"
         elif operation["way"] == "pages":
@@ -290,6 +304,8 @@ class ResetSticky(Operation):
 
     def play(self, player, label, operation):
         answer = player.does(label, "ResetStickyTaskQueue", execution=target(player, operation))
+        if answer is not None and player.sticky_seconds:
+            player.unstuck = True
         if answer is not None and not player.view.task_is_sticky:
             player.sticky_seconds = None
         return True
@@ -300,15 +316,22 @@ class Wait(Operation):
 
     kind = "wait"
 
+    idle_seconds = 0.6
+
     def possible(self, model):
-        return bool(model.dues)
+        return model.free_seconds() < HORIZON_S
+
+    def idle(self, model):
+        return {}
 
     def make(self, model):
         model.happen(model.next_due())
         return {}
 
     def play(self, player, label, operation):
-        return player.wait()
+        if not player.wait():
+            player.rest(NOTHING_S)  # and nothing happens
+        return True
 
 
 def target(player, operation):

@@ -1,13 +1,13 @@
 """Plays sequences on servers and says where two of them part."""
 
 import time
+import traceback
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from driver.compare import explain, record_differences
 from driver.normalise import Normaliser
-from driver.rpc import RpcError
-from driver.script import ScenarioFailed
 
 from known import unexplained
 from operations import BY_KIND
@@ -34,8 +34,11 @@ def play_once(sequence, server):
     problem = None
     try:
         player.play(BY_KIND)
-    except (ScenarioFailed, RpcError) as error:
-        problem = f"{type(error).__name__}: {error}"
+    except (TooLate, Forgotten):
+        raise
+    except Exception as error:  # whatever it is, both servers must lead to the same one
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        problem = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         player.note("stopped", problem)
     finally:
         player.close()
@@ -93,6 +96,10 @@ def shrink(sequence, original, ours):
 def shown(sequence, original, ours):
     """The script and where the two servers part."""
     found, expected, actual = compare(sequence, original, ours)
+    yield from report(sequence, found, expected, actual)
+
+
+def report(sequence, found, expected, actual):
     yield f"not ok {sequence.name}"
     yield from lines(sequence)
     yield from explain(expected.steps, actual.steps, found[:FIRST_SHOWN])

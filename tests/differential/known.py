@@ -24,29 +24,51 @@ class Rule:
         )
 
 
-CLOSED_TOO_SOON = (
-    "the original leaves a query hanging that waited for the first task of a run which closed"
-    " before it; here it gets the answer, or is rejected, as one that is asked later"
-)
 EAGER_REPLACED = (
     "an eager start that terminates another run gets its first task from the original without the"
     " event that starts it; here it is the same as in any eager start"
 )
+BATCH_WORKER = (
+    "the original's batches are done by a worker of its own, which signs; here it is who asked"
+)
+LOST_REAPPLIED = (
+    "of an update that a reset brought along and no worker answered the original only says that"
+    " something went wrong"
+)
+ONCE_SCHEDULED = (
+    "the original remembers the workflow of a schedule that was deleted; here nothing is left"
+)
 RULES = [
+    Rule(
+        "error.message",
+        "schedule not found",
+        "workflow not found for ID: temporal-sys-scheduler:.*",
+        ONCE_SCHEDULED,
+    ),
+    *[
+        Rule(f"workflow_execution_{event}_event_attributes.identity", r"\d+@.*@", ".*", BATCH_WORKER)
+        for event in ("terminated", "cancel_requested", "signaled")
+    ],
+    Rule(
+        "workflow_execution_signaled_event_attributes.request_id",
+        r"<.*>",
+        r"<.*>:\d+",
+        "a batch that goes on after a crash signals under the same id, which is made of the batch's",
+    ),
+    *[
+        Rule(f"error.{field}", theirs, ours, LOST_REAPPLIED)
+        for field, theirs, ours in (
+            ("code", "INTERNAL", "NOT_FOUND"),
+            ("message", "something went wrong, please retry .*", "update .* not found"),
+            ("details", r"\(absent\)", ".*NotFoundFailure.*"),
+        )
+    ],
     Rule(
         "pending_activities.current_retry_interval",
         r"<about \d+\.\d\ds>",
         r"<about \d+\.00s>",
         "after an attempt that timed out the original subtracts the end of an earlier one, or none",
     ),
-    *[
-        Rule(f"error.{field}", theirs, ours, CLOSED_TOO_SOON)
-        for field, theirs, ours in (
-            ("code", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION"),
-            ("message", r"\(whichever .*", r"Workflow execution closed before .*"),
-            ("details", r"\(absent\)", r".*WorkflowNotReadyFailure.*"),
-        )
-    ],
     Rule(
         "eager_workflow_task.history.events",
         r"\(absent\)",
@@ -59,8 +81,6 @@ RULES = [
         r"<.*eager_workflow_task.*>",
         EAGER_REPLACED,
     ),
-    Rule("query.error", r".*'DEADLINE_EXCEEDED'.*", r"\(absent\)", CLOSED_TOO_SOON),
-    Rule("query.query_rejected", r"\(absent\)", r"\{'status'.*", CLOSED_TOO_SOON),
 ]
 
 

@@ -6,11 +6,11 @@ seconds, that only waits move noticeably: times are chosen so that no two things
 """
 
 import copy
+import math
 import random
 from dataclasses import dataclass, field
 
 LONG = 300  # seconds; nothing so long ends within a sequence
-OPERATION_S = 0.15
 APART_S = 0.9
 SOON_S = 0.7  # what is due sooner is waited for, before anything else
 
@@ -27,6 +27,8 @@ class Model:
         self.activity_tokens = set()
         self.task_taken_once = False
         self.task_completed_once = False
+        self.sticky_heard = -math.inf  # when a worker last asked for tasks of the sticky queue
+        self.scheduled = False  # whether there is a schedule
         self.begin_run(open=False)
 
     def run_age(self):
@@ -101,11 +103,12 @@ class Model:
                 return seconds
         return LONG
 
-    def advance(self):
-        self.clock += OPERATION_S
+    def free_seconds(self):
+        """Until something happens by itself."""
+        return min(self.dues.values(), default=math.inf) - self.clock
 
     def must_wait(self):
-        return any(due - self.clock < SOON_S for due in self.dues.values())
+        return self.free_seconds() < SOON_S
 
     def next_due(self):
         return min(self.dues, key=self.dues.get) if self.dues else None

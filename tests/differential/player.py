@@ -7,24 +7,30 @@ and the sequence says so with TooLate instead of noting what luck decided.
 """
 
 import time
+from concurrent.futures import wait
 
-from driver.rpc import RpcError, to_json
+from driver.rpc import RpcError, request_type, response_type, to_json
 from driver.script import ScenarioFailed, Script
 from driver.values import app_failure, payloads
 
 from view import RUNNING, View
 
-BEGINS = ("start", "start_delayed", "start_eager", "signal_with_start")
+BEGINS = ("start", "start_delayed", "start_eager", "signal_with_start", "update_with_start")
 POLL_S = 8  # a poll that gets nothing ends a second earlier
+VAIN_S = 2.4  # of one that will get nothing; less than two seconds are refused
+ABANDONED_S = 0.15  # until the server has heard of a poll, and of its end
 QUERY_S = 15
 STICKY_MEMORY_S = 10  # how long the original believes in a sticky worker it has not heard of
+HEARD_S = 4  # as long as this has passed since a poll of the sticky queue, another one is not needed
 BUFFERED_S = 0.5  # until a query has surely reached the workflow
 OTHERS_S = 4  # the longest wait for other runs to hear of something
 TERMINATE, REQUEST_CANCEL = 1, 3  # parent close policies
 MARGIN_S = 0.1
 YOUNG_S, GROWN_S = 0.9, 1.1  # a run is surely younger, or older, than a second
+ACTS_AT = 1600000000  # a day in 2020; every action of a schedule has a second of its own
 APART_S = 0.7  # what happens by itself must lie so far apart, to have one order
 SAME_S = 0.002  # timers due so close together fire in one transaction
+SLOW_S = 0.8  # an operation that takes longer may have missed what was due after a second
 HIDDEN_S = 0.5  # until what was due has surely happened, where it cannot be seen
 HORIZON_S = 8  # nothing is waited for that is due later
 
@@ -34,8 +40,10 @@ class TooLate(Exception):
 
 
 class Forgotten(Exception):
-    """A call failed while a query waited for a task: the original forgets such a query, and asks it
-    again some time later; what comes of it is luck."""
+    """A call failed, after which the original reads the run again from its store, and forgets what
+    is in memory alone: a query that waits for a task, which is asked again some time later, and a
+    reset of stickiness. What comes of it is luck. Or a run closed before its first task ended: the
+    original leaves the queries that waited for that hanging."""
 
 
 def _without_keys(task):
@@ -55,10 +63,19 @@ class Player(Script):
         self.strays = {}  # polls that wait in the background, by task queue
         self.activities = {}  # the last task of every activity, by activity id
         self.updates = []  # ids of those that were accepted
+        self.admitted = []  # updates that wait for a task: (id, label, future)
+        self.schedule = None  # what is known of the schedule: its actions, its state
+        self.triggers = 0
+        self.schedule_id, self.scheduled_id = f"{self.wid}-schedule", f"{self.wid}-scheduled"
         self.children = {}  # {workflow id: parent close policy}
         self.query = None  # (label, future) of the one that waits for a workflow task
+        self.queried_run = None
+        self.query_is_early = False  # it was asked before the first task was answered
+        self.unstuck = False  # stickiness was reset, which the original has not stored yet
         self.waited_until = 0.0  # what was due until then has happened
         self.must_end_by = float("inf")  # the operation that is being played
+        self.patient = False  # it may take long, because nothing becomes due meanwhile
+        self.awake = 0.0  # since when nothing was waited for on purpose
         self.played = []  # the operations that were possible
 
     def note(self, label, value):
@@ -67,29 +84,19 @@ class Player(Script):
             value = _without_keys(value)
             if "workflow_task" in value:
                 value["workflow_task"] = _without_keys(value["workflow_task"])
-            if "error" in value and self.query:
-                raise Forgotten(f"{label} failed while a query waited")
+            if "error" in value and (self.query or self.unstuck):
+                what = "a query waited" if self.query else "stickiness was reset"
+                raise Forgotten(f"{label} failed after {what}")
         return super().note(label, value)
 
     # --- the whole sequence
 
     def play(self, operations_table):
-        if any(operation.get("sticky") for operation in self.sequence.operations):
-            self._announce_sticky_worker()
         for number, operation in enumerate(self.sequence.operations, 1):
             play = operations_table[operation["kind"]].play
             if self._one(f"{number} {operation['kind']}", play, operation):
                 self.played.append(operation)
         self._finish(operations_table)
-
-    def _announce_sticky_worker(self):
-        """A poll that ends empty, so that the server knows of a worker on the sticky queue."""
-        queue = {"name": self.sticky, "kind": 2, "normal_name": self.queue}
-        try:
-            self.call("PollWorkflowTaskQueue", timeout=4, task_queue=queue)
-        except RpcError:
-            raise TooLate("the announcing poll") from None
-        self.sticky_polled = time.time()
 
     def _one(self, label, play, operation):
         if self.view is None and operation["kind"] not in BEGINS:
@@ -98,15 +105,22 @@ class Player(Script):
         if operation["kind"] != "wait" and dues and time.time() > dues[0] - MARGIN_S:
             raise TooLate(f"before {label}")
         before, self.must_end_by = self.view, float("inf")
+        began, waited_until = time.time(), self.waited_until
+        self.awake, self.patient = began, False
         if not play(self, label, operation):
             return False
         self._settle_others(before)
         self.look(f"{label}: then")
         self._after_query(label)
+        self._after_updates()
         # The operation may have done away with what was due; it must have been in time for that.
         dues = [due for due in dues if due > self.waited_until]
         if any(due < time.time() for due in dues + [self.must_end_by] + self.dues()):
             raise TooLate(f"after {label}")
+        if not self.patient and time.time() - self.awake > SLOW_S:
+            raise TooLate(f"slow during {label}")
+        if self.waited_until == waited_until and self.view.happened_by_itself(began):
+            raise TooLate(f"during {label}")
         return True
 
     def _finish(self, operations_table):
@@ -119,8 +133,12 @@ class Player(Script):
         for number, run_id in enumerate(self.runs, 1):
             if run_id != self.view.run_id:
                 self.describe(f"run {number} at the end", run_id)
-            self.history(run_id, f"history of run {number}")
+            try:
+                self.history(run_id, f"history of run {number}")
+            except RpcError as error:  # it was deleted
+                self.note(f"history of run {number}", error.to_json())
         self._finish_children()
+        self._finish_schedule()
         if self.view and self.view.is_open:
             self._clean_up(self.execution())
 
@@ -128,11 +146,10 @@ class Player(Script):
 
     def look(self, label=None):
         """Describes the current run; notes the answer unless label is None."""
-        if label:
-            described = self.describe(label)
-        else:
-            described = self.call("DescribeWorkflowExecution", execution=self.execution())
+        described = self.describe(label) if label else self.described()
         if described is None:
+            if self.view:
+                self.view.vanish()
             return
         info = described.workflow_execution_info
         old = self.view
@@ -142,9 +159,21 @@ class Player(Script):
         self.view = View(described, events)
         self._forget_what_is_over()
 
+    def described(self, run_id=None, workflow_id=None):
+        """What the server says of a run, or None where there is none; nothing is noted."""
+        execution = self.execution(run_id, workflow_id)
+        try:
+            return self.call("DescribeWorkflowExecution", execution=execution)
+        except RpcError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            return None
+
     def _seen(self, run_id):
         if run_id not in self.runs:
             self.runs.append(run_id)
+        if self.view and self.view.run_id != run_id:
+            self.sticky_seconds, self.unstuck = None, False
 
     def _forget_what_is_over(self):
         task = self.view.task
@@ -158,17 +187,54 @@ class Player(Script):
         dues = self.view.dues(self.sticky_seconds) if self.view else []
         return [due for due in dues if due > self.waited_until]
 
+    def rest(self, seconds):
+        time.sleep(max(0, seconds))
+        self.awake = time.time()
+
     def be_of_age(self, young):
         """What comes next depends on whether the run is older than a second: makes sure of it."""
         if not self.view.is_open:
             return
         began = self.view.began_at()
         if not young:
-            time.sleep(max(0, began + GROWN_S - time.time()))
+            self.rest(began + GROWN_S - time.time())
         if young:
             self.must_end_by = min(self.must_end_by, began + YOUNG_S)
 
     # --- workflow tasks
+
+    def announce_sticky_worker(self):
+        """A poll that ends empty, so that the server knows of a worker on the sticky queue."""
+        if time.time() - self.sticky_polled < HEARD_S:
+            return
+        queue = {"name": self.sticky, "kind": 2, "normal_name": self.queue}
+        self._poll_nothing("PollWorkflowTaskQueue", task_queue=queue)
+        self.sticky_polled = time.time()
+
+    def _poll_nothing(self, method, **fields):
+        try:
+            nothing = self.call(method, timeout=VAIN_S, identity="worker", **fields)
+            self.awake = time.time()
+            return nothing
+        except RpcError as error:
+            if error.code != "DEADLINE_EXCEEDED":
+                raise
+            raise TooLate("a poll that gets nothing") from None
+
+    def poll_in_vain(self, label, activity_queue=None):
+        """Nothing is there for a worker."""
+        method = "PollActivityTaskQueue" if activity_queue else "PollWorkflowTaskQueue"
+        queue = {"name": activity_queue or self.queue}
+        self.note(f"{label}: task", to_json(self._poll_nothing(method, task_queue=queue)))
+
+    def abandon_poll(self):
+        """A worker asks for a task and is gone before there is one."""
+        fields = {"namespace": self.namespace, "task_queue": {"name": self.queue}}
+        request = request_type("PollWorkflowTaskQueue")(identity="worker", **fields)
+        call = self.server.begin("PollWorkflowTaskQueue", request, timeout=POLL_S)
+        time.sleep(ABANDONED_S)
+        call.cancel()
+        self.rest(ABANDONED_S)
 
     def sticky_alive(self):
         """Whether the server believes in a worker on the sticky queue."""
@@ -211,7 +277,8 @@ class Player(Script):
             raise ScenarioFailed(f"{label}: no workflow task came")
         if not sticky:
             self.sticky_seconds = None
-        self.must_end_by = min(self.must_end_by, time.time() + self.view.task_timeout())
+        if self.view:
+            self.must_end_by = min(self.must_end_by, time.time() + self.view.task_timeout())
         self.hold(self.note_task(f"{label}: task", task))
         return task
 
@@ -219,12 +286,12 @@ class Player(Script):
         self.held = task
 
     def task_to_answer(self, label):
-        """The held task, else the waiting one, else one that is over, else None."""
+        """The held task, else the waiting one, else one that is over, else none at all."""
         if self.held:
             return self.held
-        if self.view and self.view.task_waits:
+        if self.view.task_waits:
             return self.take(label)
-        return self.stale
+        return self.stale or response_type("PollWorkflowTaskQueue")()
 
     # --- queries
 
@@ -239,8 +306,10 @@ class Player(Script):
         elif self.query or view.task.attempt >= 3:
             self.settle(label, future)
         else:
-            time.sleep(BUFFERED_S)
+            self.rest(BUFFERED_S)
             self.query = (label, future)
+            self.query_is_early = not view.ever_completed_task
+            self.queried_run = view.run_id
 
     def query_results(self, task):
         return {k: {"result_type": 1, "answer": payloads("state")} for k in task.queries}
@@ -253,12 +322,24 @@ class Player(Script):
         """A query that waited for a workflow task goes its own way when there is none any more."""
         if not self.query:
             return
+        if self.query_is_early and (self.queried_run, True) != (self.view.run_id, self.view.is_open):
+            raise Forgotten(f"{label} closed the run before its first task")
         if self.query[1].done():
             self.query_was_answered()
         elif self.view.task is None:
             asked, future = self.query
             self.query = None
             self._serve_query(asked, future)
+
+    def _after_updates(self):
+        """Updates that waited for a task, and have been answered or refused meanwhile."""
+        if self.admitted and not (self.view.task_runs or self.view.task_waits):
+            wait([sent for _, _, sent in self.admitted], QUERY_S)
+        for admitted in list(self.admitted):
+            _, label, sent = admitted
+            if sent.done():
+                self.admitted.remove(admitted)
+                self.settle(label, sent)
 
     def _serve_query(self, label, future):
         sticky = bool(self.sticky_seconds) and self.sticky_alive()
@@ -350,7 +431,7 @@ class Player(Script):
     def _wait_for_end_of(self, child, policy):
         until = time.time() + OTHERS_S
         while policy in (TERMINATE, REQUEST_CANCEL) and time.time() < until:
-            described = self._child(child)
+            described = self.described(workflow_id=child)
             if described is None or described.workflow_execution_info.status != RUNNING:
                 return
             cancels = described.workflow_extended_info.cancel_requested
@@ -358,15 +439,9 @@ class Player(Script):
                 return
             time.sleep(0.02)
 
-    def _child(self, child):
-        try:
-            return self.call("DescribeWorkflowExecution", execution={"workflow_id": child})
-        except RpcError:
-            return None
-
     def _finish_children(self):
         for child in self.children:
-            described = self._child(child)
+            described = self.described(workflow_id=child)
             if described is None:
                 continue
             execution = described.workflow_execution_info.execution
@@ -375,6 +450,13 @@ class Player(Script):
             self.does(label, "GetWorkflowExecutionHistory", **fields)
             if described.workflow_execution_info.status == RUNNING:
                 self._clean_up(fields["execution"])
+
+    def _finish_schedule(self):
+        if self.schedule:
+            self.call("DeleteSchedule", schedule_id=self.schedule_id)
+        for number in range(1, self.triggers + 1):
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ACTS_AT + number))
+            self._clean_up({"workflow_id": f"{self.scheduled_id}-{at}"})
 
     def _clean_up(self, execution):
         try:
@@ -404,7 +486,7 @@ class Player(Script):
         if due is None:
             return False
         hidden = self.view.task_runs  # a timer that fires now is buffered, unseen
-        time.sleep(max(0, due - time.time()) + (HIDDEN_S if hidden else 0.02))
+        self.rest(max(0, due - time.time()) + (HIDDEN_S if hidden else 0.02))
         self.look()
         while self.view.fingerprint() == before and time.time() < due + HIDDEN_S:
             time.sleep(0.03)

@@ -11,23 +11,27 @@
 
 Options: --seed TEXT, --skip N (leave out the first N sequences of the seed), --jobs N, --shapes
 (count the ordered pairs that were played; always done with --live), --keep FOLDER (write every
-difference there, as a report and as JSON for --replay), --original and --ours HOST:PORT (servers
+difference there, as a report and as JSON for --replay), --coverage FILE (adds what was played to
+what earlier and concurrent runs have played, and writes what is rare among all of it), --original and --ours HOST:PORT (servers
 that run already).
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import sys
 import unittest
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+SHARED_EVERY = 20  # sequences
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import judge  # noqa: E402
 import recorded  # noqa: E402
+import coverage  # noqa: E402
 from coverage import Coverage  # noqa: E402
 from driver import original  # noqa: E402
 from driver.compare import explain, kind_of  # noqa: E402
@@ -37,15 +41,18 @@ from harness.server import Server as OurServer  # noqa: E402
 from sequence import Sequence, lines  # noqa: E402
 
 
-def generated(options, count):
-    generator = Generator(options.seed)
+def generated(options, count, generator=None):
+    """Sequences are written when they are asked for: what was played until then steers them."""
+    generator = generator or Generator(options.seed)
     for _ in range(options.skip):
         generator.next()
-    return [generator.next() for _ in range(count)]
+    for _ in range(count):
+        yield generator.next()
 
 
 def in_parallel(function, items, jobs):
-    """Yields (item, result or the exception NoOutcome) as they end."""
+    """Yields (item, result or the exception NoOutcome) as they end; items are taken when there is
+    somebody to do them."""
 
     def guarded(item):
         try:
@@ -53,10 +60,15 @@ def in_parallel(function, items, jobs):
         except judge.NoOutcome as none:
             return none
 
+    items, waiting = iter(items), {}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting = {pool.submit(guarded, item): item for item in items}
-        for ended in as_completed(waiting):
-            yield waiting[ended], ended.result()
+        while True:
+            for item in itertools.islice(items, jobs - len(waiting)):
+                waiting[pool.submit(guarded, item)] = item
+            if not waiting:
+                return
+            for ended in wait(waiting, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(ended), ended.result()
 
 
 @contextlib.contextmanager
@@ -74,18 +86,50 @@ def our_server():
         yield running.address
 
 
+def patient_original():
+    """One that answers many lists a second."""
+    return original.Original({"frontend.namespaceRPS.visibility": 10000})
+
+
 class Results:
     """Counts and prints what became of sequences."""
 
-    def __init__(self, keep):
+    def __init__(self, keep, shared=None, generator=None):
         self.keep = Path(keep) if keep else None
+        self.shared, self.generator = shared, generator
         self.coverage = Coverage()
+        self.unshared = Coverage()
         self.same, self.slow, self.different = 0, [], []
         self.proofs_failed = 0
 
     def add(self, sequence, played):
         self.same += 1
         self.coverage.add(played.operations)
+        self.unshared.add(played.operations)
+        if self.generator:
+            self.generator.was_played(sequence, played.operations)
+        if self.shared and self.unshared.sequences >= SHARED_EVERY:
+            self.share()
+
+    def share(self):
+        """What all runs together have played steers this one, too."""
+        total = self.unshared.merge_into(self.shared)
+        self.unshared = Coverage()
+        if self.generator:
+            self.generator.pairs = total.pairs
+        return total
+
+    def note_difference(self, sequence, found, expected, actual):
+        """As it was met; it is played again, and shrunk, at the end."""
+        print(f"differs: {sequence.name}: {kind_of(found[0])}", flush=True)
+        self._keep(sequence, judge.report(sequence, found, expected, actual), "whole")
+
+    def _keep(self, sequence, lines, suffix):
+        if self.keep:
+            self.keep.mkdir(parents=True, exist_ok=True)
+            file = self.keep / f"{sequence.name}.{suffix}"
+            file.with_suffix(f".{suffix}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            file.with_suffix(f".{suffix}.json").write_text(json.dumps(sequence.to_json()))
 
     def add_slow(self, none):
         self.slow.append(none)
@@ -95,12 +139,12 @@ class Results:
         text = "\n".join(report)
         self.different.append((sequence, kind_of(found[0])))
         print(text, flush=True)
-        if self.keep:
-            self.keep.mkdir(parents=True, exist_ok=True)
-            (self.keep / f"{sequence.name}.txt").write_text(text + "\n", encoding="utf-8")
-            (self.keep / f"{sequence.name}.json").write_text(json.dumps(sequence.to_json()))
+        self._keep(sequence, report, "shrunk")
 
     def close(self):
+        if self.shared:
+            total = self.share()
+            print("all runs together: " + "\n".join(total.lines()))
         for sequence, kind in self.different:
             print(f"  {sequence.name}: {kind}")
         if self.slow:
@@ -110,9 +154,9 @@ class Results:
         return 1 if failed or not self.same else 0
 
 
-def live(options, sequences):
-    results = Results(options.keep)
-    with connected(original.Original, options.original) as one:
+def live(options, sequences, generator=None):
+    results = Results(options.keep, options.coverage, generator)
+    with connected(patient_original, options.original) as one:
         with connected(our_server, options.ours) as other:
             different = []
             run = in_parallel(lambda s: judge.compare(s, one, other), sequences, options.jobs)
@@ -121,6 +165,7 @@ def live(options, sequences):
                     results.add_slow(outcome)
                 elif outcome[0]:
                     different.append(sequence)
+                    results.note_difference(sequence, *outcome)
                 else:
                     results.add(sequence, outcome[1])
             shrink_all(different, one, other, options, results)
@@ -153,7 +198,7 @@ def shrink_all(sequences, one, other, options, results):
 def record(options):
     """Keeps the answers of sequences the original plays twice the same way."""
     kept = []
-    with connected(original.Original, options.original) as server:
+    with connected(patient_original, options.original) as server:
 
         def twice(sequence):
             first = judge.play(sequence, server, is_original=True)
@@ -244,7 +289,9 @@ def main():
         value = json.loads(Path(options.replay).read_text(encoding="utf-8"))
         return live(options, [Sequence.from_json(value)])
     if options.live:
-        return live(options, generated(options, options.live))
+        played = coverage.read(options.coverage).pairs if options.coverage else ()
+        generator = Generator(options.seed, played)
+        return live(options, generated(options, options.live, generator), generator)
     return suite(options)
 
 
@@ -254,7 +301,7 @@ def arguments():
     )
     for name in ("live", "record", "skip"):
         parser.add_argument(f"--{name}", type=int, default=0)
-    for name in ("show", "replay", "keep", "original", "ours"):
+    for name in ("show", "replay", "keep", "coverage", "original", "ours"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--jobs", type=int, default=32)

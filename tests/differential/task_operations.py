@@ -3,18 +3,22 @@
 from driver.values import app_failure
 
 from commands import COMMANDS
-from model import LONG
+from model import LONG, SOON_S
 from operation import Operation
+from player import HEARD_S
 
 # Not UNHANDLED_COMMAND: what it means for signals the original forgets when any other call fails.
+SHORT_S = 8  # a task that takes longer is not waited for
 CAUSES = ("WORKFLOW_WORKER_UNHANDLED_FAILURE", "NON_DETERMINISTIC_ERROR", "BAD_BINARY")
 LAST_ATTEMPT = 3  # later ones get a timeout with random parts
+ANNOUNCED_S = 1.3  # an answer that names a sticky queue, of which the server has to hear first
 
 
 class Take(Operation):
     """Takes the waiting task; what follows happens while it is being worked on."""
 
     kind = "take"
+    idle_seconds = 1.2
 
     def possible(self, model):
         return model.task == "waiting"
@@ -24,9 +28,10 @@ class Take(Operation):
         return {}
 
     def play(self, player, label, operation):
-        if not (player.view and player.view.task_waits):
-            return False
-        player.take(label)
+        if player.view.task_waits:
+            player.take(label)
+        else:
+            player.poll_in_vain(label)
         return True
 
 
@@ -37,6 +42,9 @@ class Answer(Operation):
 
     def possible(self, model):
         return model.can_answer
+
+    def idle(self, model, first=None):
+        return self.make(model, first)
 
     def make(self, model, first=None):
         over = model.task is None
@@ -78,9 +86,12 @@ class Answer(Operation):
         if model.chance(0.15):
             made["force"] = True
             made["inline"] = model.chance(0.5)
-        if model.chance(0.1):
+        if model.chance(0.1) and model.free_seconds() > ANNOUNCED_S + SOON_S:
             made["sticky"] = model.one_of(2, LONG)
         model.sticky = made.get("sticky")
+        if model.sticky and model.clock - model.sticky_heard > HEARD_S:
+            model.clock += ANNOUNCED_S
+            model.sticky_heard = model.clock
         model.attempt, model.query = 1, False
         model.task_completed_once = True
         model.task_ends(again=made.get("force", False))
@@ -91,8 +102,8 @@ class Answer(Operation):
 
     def play(self, player, label, operation):
         task = player.task_to_answer(label)
-        if task is None:
-            return False
+        if operation.get("sticky") and task is player.held:
+            player.announce_sticky_worker()
         messages = [COMMANDS[c["kind"]].build(player, c) for c in operation["commands"]]
         fields = {}
         if operation.get("force"):
@@ -111,7 +122,7 @@ class Answer(Operation):
         return True
 
     def _answered(self, player, operation, task, answer):
-        player.stale = task
+        player.stale, player.unstuck = task, False
         player.sticky_seconds = operation.get("sticky")
         player.held = None
         if answer.workflow_task.task_token:
@@ -124,6 +135,9 @@ class FailTask(Operation):
     def possible(self, model):
         return model.can_answer and model.attempt < LAST_ATTEMPT
 
+    def can_idle(self, model):
+        return model.attempt < LAST_ATTEMPT
+
     def make(self, model):
         if model.task:
             if model.task == "waiting":
@@ -132,20 +146,26 @@ class FailTask(Operation):
         return {"cause": model.one_of(*CAUSES)}
 
     def play(self, player, label, operation):
-        if player.view and player.view.task and player.view.task.attempt >= LAST_ATTEMPT:
+        if player.view.task and player.view.task.attempt >= LAST_ATTEMPT:
             return False
         task = player.task_to_answer(label)
-        if task is None:
-            return False
         failure = app_failure("bug", "TypeError", stack_trace="here")
         player.fail_task(task, operation["cause"], label=label, failure=failure)
         return True
 
 
 class LoseTask(Operation):
-    """The worker dies with a task in its hands: nobody answers until the task times out."""
+    """The worker dies with a task in its hands: nobody answers until the task times out. Without
+    one it dies while it asks for tasks: none may be given to a dead worker."""
 
     kind = "lose_task"
+    idle_seconds = 0.5
+
+    def can_idle(self, model):
+        return model.task is None
+
+    def idle(self, model):
+        return {}
 
     def possible(self, model):
         due = model.clock + model.task_timeout
@@ -164,7 +184,10 @@ class LoseTask(Operation):
 
     def play(self, player, label, operation):
         view = player.view
-        if not view or not view.task or view.task.attempt >= LAST_ATTEMPT:
+        if not view.task:
+            player.abandon_poll()
+            return True
+        if view.task.attempt >= LAST_ATTEMPT or view.task_timeout() > SHORT_S:
             return False
         if view.task_waits:
             player.take(label)

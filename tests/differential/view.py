@@ -8,7 +8,7 @@ import time
 
 from temporalio.api.enums.v1 import event_type_pb2 as event_enum
 
-SCHEDULED, STARTED, CANCEL_REQUESTED = 1, 2, 3
+SCHEDULED, STARTED, CANCEL_REQUESTED, PAUSED, PAUSE_REQUESTED = EVERY_STATE = 1, 2, 3, 4, 5
 RUNNING = 1
 
 
@@ -19,7 +19,16 @@ def _type(name):
 TIMER_STARTED, TIMER_FIRED = _type("TIMER_STARTED"), _type("TIMER_FIRED")
 TIMER_CANCELED = _type("TIMER_CANCELED")
 TASK_SCHEDULED = _type("WORKFLOW_TASK_SCHEDULED")
+BY_ITSELF = {
+    TIMER_FIRED,
+    _type("WORKFLOW_TASK_TIMED_OUT"),
+    _type("ACTIVITY_TASK_TIMED_OUT"),
+    _type("WORKFLOW_EXECUTION_TIMED_OUT"),
+}
+TASK_STARTED = _type("WORKFLOW_TASK_STARTED")
 TASK_COMPLETED = _type("WORKFLOW_TASK_COMPLETED")
+TASK_FAILED = _type("WORKFLOW_TASK_FAILED")
+TASK_TIMED_OUT = _type("WORKFLOW_TASK_TIMED_OUT")
 ACTIVITY_SCHEDULED = _type("ACTIVITY_TASK_SCHEDULED")
 
 
@@ -57,6 +66,24 @@ class View:
         self.activities = {a.activity_id: a for a in described.pending_activities}
         self.timers = self._timers()
 
+    def happened_by_itself(self, since):
+        """Whether, since then, anything left an event without anyone's doing."""
+        new = [e for e in self.events if _at(e.event_time) >= since]
+        return any(e.event_type in BY_ITSELF for e in new) or self._waited_for_first_task(new)
+
+    def _waited_for_first_task(self, new):
+        started = self.events[0]
+        attributes = started.workflow_execution_started_event_attributes
+        delay = _seconds(attributes.first_workflow_task_backoff)
+        first = next((e for e in self.events if e.event_type == TASK_SCHEDULED), None)
+        waited = first in new and _at(first.event_time) - _at(started.event_time) >= delay
+        return bool(delay and waited)
+
+    def vanish(self):
+        """The run was deleted."""
+        self.is_open, self.task, self.activities, self.timers = False, None, {}, {}
+        del self.described.pending_children[:]
+
     def began_at(self):
         """When the run began to work: its delay does not count, unless it was cut short."""
         started = self.events[0]
@@ -82,7 +109,14 @@ class View:
 
     @property
     def ever_had_task(self):
-        return any(e.event_type == TASK_SCHEDULED for e in self.events)
+        """As described: events were read a little later."""
+        return any(
+            e.event_type == TASK_SCHEDULED and e.event_id <= self.length for e in self.events
+        )
+
+    def in_first_backoff(self):
+        """Whether the run has to wait for its first task."""
+        return self.is_open and not self.ever_had_task
 
     @property
     def task_is_sticky(self):

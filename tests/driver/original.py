@@ -34,13 +34,17 @@ def _free_port():
 
 
 class Original:
-    """with Original() as address: ..."""
+    """with Original() as address: ... settings are those of its dynamic configuration."""
+
+    def __init__(self, settings=None):
+        self.settings = settings or {}
 
     def __enter__(self):
         port = _free_port()
         self.process = subprocess.Popen(
             [program(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
-            + ["--port", str(port), "--log-level", "never"],
+            + ["--port", str(port), "--log-level", "never"]
+            + [f"--dynamic-config-value={name}={value}" for name, value in self.settings.items()],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

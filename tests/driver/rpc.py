@@ -90,10 +90,18 @@ class Server:
             raise RpcError(error) from None
 
     def call(self, method, request, timeout, metadata=()):
-        service = WORKFLOW_SERVICE if is_of_workflows(method) else OPERATOR_SERVICE
-        path = f"/{service}/{method}"
-        body = self.raw(path, request.SerializeToString(), timeout, metadata)
+        body = self.raw(path_of(method), request.SerializeToString(), timeout, metadata)
         return response_type(method).FromString(body)
+
+    def begin(self, method, request, timeout):
+        """Sends a request and waits for nothing; what comes back can be cancelled."""
+        call = self.channel.unary_unary(path_of(method))
+        return call.future(request.SerializeToString(), timeout=timeout)
+
+
+def path_of(method):
+    service = WORKFLOW_SERVICE if is_of_workflows(method) else OPERATOR_SERVICE
+    return f"/{service}/{method}"
 
 
 def is_of_workflows(method):

@@ -272,3 +272,15 @@ def batch_query(t):
     batch(t, visibility_query=query, termination_operation={"identity": "operator"})
     over(t)
     types(t, ids)
+
+
+@scenario()
+def batch_cancel_has_no_cause(t):
+    """The reason of the batch is not that of the requests."""
+    ids = start_some(t, 1)
+    batch(t, executions=executions(ids), cancellation_operation={"identity": "operator"})
+    over(t)
+    page = t.call("GetWorkflowExecutionHistory", execution={"workflow_id": ids[0]})
+    asked = page.history.events[-2].workflow_execution_cancel_requested_event_attributes
+    t.note("cause", asked.cause)
+    end(t, ids)

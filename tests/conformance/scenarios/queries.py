@@ -289,3 +289,19 @@ def query_delayed_start(t):
     results = {key: {"result_type": 1, "answer": payloads("late")} for key in task.queries}
     t.complete(task, timer("t", 60), query_results=results)
     t.settle("query", asked, timeout=25)
+
+
+@scenario()
+def query_closed_is_not_sticky(t):
+    """A run that closed sticks to nobody: its queries go to the normal queue."""
+    t.start()
+    polled = t.later(t.poll_call, sticky=True)
+    time.sleep(0.3)
+    t.complete(t.task(), timer("t", 60), sticky_attributes=t.sticky_attributes(60))
+    t.signal()
+    polled.result()
+    t.terminate()
+    asked = t.later(t.query_call, "state")
+    task = t.note_task("query task", t.poll_call())
+    _answer(t, task, "from the normal queue")
+    t.settle("query", asked)

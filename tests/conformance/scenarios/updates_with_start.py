@@ -269,3 +269,24 @@ def update_with_start_validation(t):
     wrong("start without id", _operations(t, start={"workflow_id": ""}))
     both = _operations(t, start={"workflow_type": {}}, request={"input": {}})
     wrong("both wrong", both)
+
+
+@scenario()
+def update_with_start_closed_same_request(t):
+    """The start was answered before, and its run closed: nothing is started for the update."""
+    t.start()
+    t.step(done())
+    _both(t, "use existing")
+    _both(t, "fail", start={"workflow_id_conflict_policy": FAIL})
+
+
+@scenario()
+def update_with_start_outcome_or_terminate(t):
+    """An update that has an outcome is answered with it, although the start would end the run."""
+    sent = _later(t)
+    task = t.task()
+    u.answer(t, task, *u.accepted(task, "first"))
+    t.settle("both", sent)
+    terminate = {"request_id": "other", "workflow_id_conflict_policy": TERMINATE_EXISTING}
+    _both(t, "again, terminating", start=terminate)
+    t.describe()
