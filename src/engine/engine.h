@@ -207,12 +207,13 @@ bool engine_task_in_memory(const engine_run *run);
 bool engine_task_is_speculative(const engine_run *run);
 /* Every task that is ready now (after a load). */
 void engine_ready_tasks(engine_run *run, engine_step *st);
-pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a);
+pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, int64_t now_ns,
+                                                      arena *a);
 /* Of the pending activity with this id; 0: none. */
 int64_t engine_activity_scheduled_id(const engine_run *run, span activity_id);
 /* A pending activity of an open run alone, as engine_describe shows it; NULL: none. */
 pb_PendingActivityInfo *engine_describe_activity(const engine_run *run, int64_t scheduled_id,
-                                                 arena *a);
+                                                 int64_t now_ns, arena *a);
 /* perdure.api.v1: what went wrong and what happens next. `close` is the event that closed the run,
  * NULL while it is open. Parts of the answer are the run's. */
 pb_api_ExplainWorkflowResponse *engine_explain(const engine_run *run, const pb_HistoryEvent *close,

@@ -385,7 +385,7 @@ static const char *do_describe(world *w, const script_line *line) {
   const pb_desc *d = &pb_DescribeWorkflowExecutionResponse_desc;
   buf text = BUF_INIT;
   if (engine_settle(world_run(w), world_begin(w))) world_end(w, NULL);
-  pb_DescribeWorkflowExecutionResponse *r = engine_describe(world_run(w), &w->arena);
+  pb_DescribeWorkflowExecutionResponse *r = engine_describe(world_run(w), w->now_ns, &w->arena);
   world_keep_answer(w, script_option(line, "recorded", SPAN_NONE), d, r);
   text_dump(&text, d, r);
   /* One line for each of its parts. */

@@ -243,7 +243,7 @@ static pb_PendingActivityInfo_PauseInfo *describe_pause(const activity *act, are
   return p;
 }
 
-static pb_PendingActivityInfo *describe_activity(const activity *act, arena *a) {
+static pb_PendingActivityInfo *describe_activity(const activity *act, int64_t now_ns, arena *a) {
   const pb_ActivityTaskScheduledEventAttributes *s = act->scheduled;
   const bool running = act->state == PB_ACTIVITY_STATE_STARTED;
   pb_PendingActivityInfo *p = pb_new(a, PendingActivityInfo);
@@ -261,7 +261,7 @@ static pb_PendingActivityInfo *describe_activity(const activity *act, arena *a) 
   p->last_failure = act->last_failure;
   p->last_worker_identity = act->last_worker_identity;
   p->last_attempt_complete_time = pb_time_or_null(a, act->last_completed_time);
-  if (act->state == PB_ACTIVITY_STATE_BACKOFF) {
+  if (act->state == PB_ACTIVITY_STATE_BACKOFF && act->next_attempt_time > now_ns) {
     p->next_attempt_schedule_time = pb_time_new(a, act->next_attempt_time);
     p->current_retry_interval = pb_duration_new(a, act->retry_interval);
   }
@@ -301,12 +301,13 @@ int64_t engine_activity_scheduled_id(const engine_run *run, span activity_id) {
 }
 
 pb_PendingActivityInfo *engine_describe_activity(const engine_run *run, int64_t scheduled_id,
-                                                 arena *a) {
+                                                 int64_t now_ns, arena *a) {
   const engine_item *it = item_by_id(run, scheduled_id, PB_ITEM_KIND_ACTIVITY);
-  return it && run_is_open(run) ? describe_activity(item_msg(it), a) : NULL;
+  return it && run_is_open(run) ? describe_activity(item_msg(it), now_ns, a) : NULL;
 }
 
-pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, arena *a) {
+pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, int64_t now_ns,
+                                                      arena *a) {
   size_t n;
   pb_DescribeWorkflowExecutionResponse *r = pb_new(a, DescribeWorkflowExecutionResponse);
   r->execution_config = describe_config(run, a);
@@ -316,7 +317,8 @@ pb_DescribeWorkflowExecutionResponse *engine_describe(const engine_run *run, are
   engine_item **items = items_sorted(run, PB_ITEM_KIND_ACTIVITY, a, &n);
   r->pending_activities.v = arena_array(a, pb_PendingActivityInfo *, n + 1);
   for (size_t i = 0; i < n; i++) {
-    r->pending_activities.v[r->pending_activities.n++] = describe_activity(item_msg(items[i]), a);
+    r->pending_activities.v[r->pending_activities.n++] =
+        describe_activity(item_msg(items[i]), now_ns, a);
   }
   if (run->outside.children) describe_children(run, r, a);
   if (run->callbacks) callbacks_describe(run, r, a);

@@ -102,7 +102,7 @@ static void act_attempts(shard *s, call *c, shard_run *run) {
   }
   /* The run may go on before the answer is durable. */
   const pb_PendingActivityInfo *p =
-      engine_describe_activity(run->engine, found->scheduled_event_id, a);
+      engine_describe_activity(run->engine, found->scheduled_event_id, now_ns(s), a);
   if (p) found->pending = PB_COPY(PendingActivityInfo, p, a);
   attempts_read *r = mem_new(attempts_read);
   r->call = c;

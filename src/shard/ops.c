@@ -109,7 +109,7 @@ static void act_describe(shard *s, call *c, shard_run *run) {
     call_refuse(c, NULL, run_gone_error(a));
     return;
   }
-  const pb_DescribeWorkflowExecutionResponse *r = engine_describe(run->engine, a);
+  const pb_DescribeWorkflowExecutionResponse *r = engine_describe(run->engine, now_ns(s), a);
   /* The run may go on before the answer is durable. */
   if (run->lsn > s->durable_lsn) r = PB_COPY(DescribeWorkflowExecutionResponse, r, a);
   call_answer(c, run, r);

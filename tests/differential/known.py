@@ -41,7 +41,7 @@ ONCE_SCHEDULED = (
 RULES = [
     Rule(
         "error.message",
-        "schedule not found",
+        "schedule not found|workflow execution already completed",
         "workflow not found for ID: temporal-sys-scheduler:.*",
         ONCE_SCHEDULED,
     ),
