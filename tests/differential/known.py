@@ -46,14 +46,14 @@ RULES = [
         ONCE_SCHEDULED,
     ),
     *[
-        Rule(f"workflow_execution_{event}_event_attributes.identity", r"\d+@.*@", ".*", BATCH_WORKER)
+        Rule(f"{event}_event_attributes.identity", r"\d+@.*@", ".*", BATCH_WORKER)
         for event in ("terminated", "cancel_requested", "signaled")
     ],
     Rule(
         "workflow_execution_signaled_event_attributes.request_id",
         r"<.*>",
         r"<.*>:\d+",
-        "a batch that goes on after a crash signals under the same id, which is made of the batch's",
+        "a batch that goes on after a crash signals under the same id, made of its own",
     ),
     *[
         Rule(f"error.{field}", theirs, ours, LOST_REAPPLIED)

@@ -1,4 +1,4 @@
-"""Lists and counts. The original's lag behind: they are read until they say what descriptions do."""
+"""Lists and counts. The original's lag behind: they are read until they agree with descriptions."""
 
 import time
 

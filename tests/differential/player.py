@@ -21,7 +21,7 @@ VAIN_S = 2.4  # of one that will get nothing; less than two seconds are refused
 ABANDONED_S = 0.15  # until the server has heard of a poll, and of its end
 QUERY_S = 15
 STICKY_MEMORY_S = 10  # how long the original believes in a sticky worker it has not heard of
-HEARD_S = 4  # as long as this has passed since a poll of the sticky queue, another one is not needed
+HEARD_S = 4  # for so long a poll of the sticky queue is followed by no other, to announce it
 BUFFERED_S = 0.5  # until a query has surely reached the workflow
 OTHERS_S = 4  # the longest wait for other runs to hear of something
 TERMINATE, REQUEST_CANCEL = 1, 3  # parent close policies
@@ -333,7 +333,8 @@ class Player(Script):
         """A query that waited for a workflow task goes its own way when there is none any more."""
         if not self.query:
             return
-        if self.query_is_early and (self.queried_run, True) != (self.view.run_id, self.view.is_open):
+        is_open = self.view.is_open and self.view.run_id == self.queried_run
+        if self.query_is_early and not is_open:
             raise Forgotten(f"{label} closed the run before its first task")
         if self.query[1].done():
             self.query_was_answered()

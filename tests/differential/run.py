@@ -12,8 +12,8 @@
 Options: --seed TEXT, --skip N (leave out the first N sequences of the seed), --jobs N, --shapes
 (count the ordered pairs that were played; always done with --live), --keep FOLDER (write every
 difference there, as a report and as JSON for --replay), --coverage FILE (adds what was played to
-what earlier and concurrent runs have played, and writes what is rare among all of it), --original and --ours HOST:PORT (servers
-that run already).
+what earlier and concurrent runs have played, and writes what is rare among all of it), --original
+and --ours HOST:PORT (servers that run already).
 """
 
 import argparse
