@@ -11,18 +11,6 @@
 
 #define DAY_NS (24 * 3600 * NS_PER_SEC)
 
-static int setup(void **state) {
-  static world w;
-  world_init(&w);
-  *state = &w;
-  return 0;
-}
-
-static int teardown(void **state) {
-  world_release(*state);
-  return 0;
-}
-
 static ask *delete_run(world *w, const char *id, span run_id) {
   ask *a = ask_new(w, &pb_DeleteWorkflowExecutionResponse_desc);
   pb_DeleteWorkflowExecutionRequest *r = pb_new(&a->call->arena, DeleteWorkflowExecutionRequest);
@@ -539,31 +527,30 @@ static void test_a_crash_does_not_stop_the_deletion_of_a_namespace(void **state)
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_a_closed_run_is_deleted_when_the_answer_comes),
-      TEST(test_who_waits_for_the_end_of_a_deleted_run_is_told),
-      TEST(test_nobody_finds_a_run_whose_deletion_is_under_way),
-      TEST(test_an_id_is_free_as_soon_as_its_run_is_being_deleted),
-      TEST(test_a_deletion_that_cannot_be_written_leaves_the_run),
-      TEST(test_a_crash_in_between_deletes_after_the_restart),
-      TEST(test_a_reset_reads_a_past_that_is_on_disk),
-      TEST(test_a_reset_that_cannot_be_written_changes_nothing),
-      TEST(test_a_run_that_grows_while_it_is_reset_loses_nothing),
-      TEST(test_a_crash_leaves_the_old_run_or_the_new_one),
-      TEST(test_a_batch_goes_on_after_a_crash_and_repeats_nothing),
-      TEST(test_a_batch_keeps_to_its_rate_until_it_is_stopped),
-      TEST(test_a_batch_waits_while_nothing_can_be_written),
-      TEST(test_a_batch_that_cannot_be_written_is_none),
-      TEST(test_a_closed_run_goes_when_its_time_is_over),
-      TEST(test_retention_counts_over_restarts),
-      TEST(test_changes_of_a_namespace_are_kept),
-      TEST(test_a_change_is_seen_when_it_is_durable),
-      TEST(test_a_change_that_cannot_be_written_is_forgotten),
-      TEST(test_a_registration_that_cannot_be_written_is_forgotten),
-      TEST(test_a_renamed_namespace_frees_its_name),
-      TEST(test_a_deleted_namespace_takes_everything_with_it),
-      TEST(test_a_crash_does_not_stop_the_deletion_of_a_namespace),
+      WORLD_TEST(test_a_closed_run_is_deleted_when_the_answer_comes),
+      WORLD_TEST(test_who_waits_for_the_end_of_a_deleted_run_is_told),
+      WORLD_TEST(test_nobody_finds_a_run_whose_deletion_is_under_way),
+      WORLD_TEST(test_an_id_is_free_as_soon_as_its_run_is_being_deleted),
+      WORLD_TEST(test_a_deletion_that_cannot_be_written_leaves_the_run),
+      WORLD_TEST(test_a_crash_in_between_deletes_after_the_restart),
+      WORLD_TEST(test_a_reset_reads_a_past_that_is_on_disk),
+      WORLD_TEST(test_a_reset_that_cannot_be_written_changes_nothing),
+      WORLD_TEST(test_a_run_that_grows_while_it_is_reset_loses_nothing),
+      WORLD_TEST(test_a_crash_leaves_the_old_run_or_the_new_one),
+      WORLD_TEST(test_a_batch_goes_on_after_a_crash_and_repeats_nothing),
+      WORLD_TEST(test_a_batch_keeps_to_its_rate_until_it_is_stopped),
+      WORLD_TEST(test_a_batch_waits_while_nothing_can_be_written),
+      WORLD_TEST(test_a_batch_that_cannot_be_written_is_none),
+      WORLD_TEST(test_a_closed_run_goes_when_its_time_is_over),
+      WORLD_TEST(test_retention_counts_over_restarts),
+      WORLD_TEST(test_changes_of_a_namespace_are_kept),
+      WORLD_TEST(test_a_change_is_seen_when_it_is_durable),
+      WORLD_TEST(test_a_change_that_cannot_be_written_is_forgotten),
+      WORLD_TEST(test_a_registration_that_cannot_be_written_is_forgotten),
+      WORLD_TEST(test_a_renamed_namespace_frees_its_name),
+      WORLD_TEST(test_a_deleted_namespace_takes_everything_with_it),
+      WORLD_TEST(test_a_crash_does_not_stop_the_deletion_of_a_namespace),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,18 +10,6 @@
 #include "shard/mail.h"
 #include "shard/test_client.h"
 
-static int setup(void **state) {
-  static world w;
-  world_init(&w);
-  *state = &w;
-  return 0;
-}
-
-static int teardown(void **state) {
-  world_release(*state);
-  return 0;
-}
-
 /* --- a worker that plays a parent, its child and another workflow by their histories --- */
 
 typedef struct seen {
@@ -371,12 +359,9 @@ int main(void) {
       cmocka_unit_test(test_a_crash_in_little_memory),
       cmocka_unit_test(test_commits_that_fail),
       cmocka_unit_test(test_messages_that_come_twice),
-      cmocka_unit_test_setup_teardown(test_a_start_is_known_after_its_id_was_used_again, setup,
-                                      teardown),
-      cmocka_unit_test_setup_teardown(test_a_message_is_known_to_the_runs_that_follow, setup,
-                                      teardown),
-      cmocka_unit_test_setup_teardown(test_nobody_hears_of_the_end_of_an_unknown_child, setup,
-                                      teardown),
+      WORLD_TEST(test_a_start_is_known_after_its_id_was_used_again),
+      WORLD_TEST(test_a_message_is_known_to_the_runs_that_follow),
+      WORLD_TEST(test_nobody_hears_of_the_end_of_an_unknown_child),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

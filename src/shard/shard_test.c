@@ -10,18 +10,6 @@
 #include "proto/pb_time.h"
 #include "shard/test_client.h"
 
-static int setup(void **state) {
-  static world w;
-  world_init(&w);
-  *state = &w;
-  return 0;
-}
-
-static int teardown(void **state) {
-  world_release(*state);
-  return 0;
-}
-
 static void test_a_workflow_runs_to_its_end(void **state) {
   world *w = *state;
   ask *start = start_workflow(w, "wf");
@@ -575,38 +563,37 @@ static void test_a_late_poll_of_a_worker_that_shut_down_ends_at_once(void **stat
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_a_workflow_runs_to_its_end),
-      TEST(test_a_parked_poll_gets_the_task),
-      TEST(test_a_poll_ends_empty_before_the_deadline),
-      TEST(test_a_poll_that_is_cancelled_gets_no_task),
-      TEST(test_a_task_of_a_vanished_poll_goes_to_the_next),
-      TEST(test_an_activity_of_a_vanished_poll_goes_to_the_next),
-      TEST(test_a_start_that_is_repeated_gets_the_same_run),
-      TEST(test_a_start_after_a_restart_meets_the_run_that_is_there),
-      TEST(test_use_existing_gives_the_open_run),
-      TEST(test_terminate_existing_replaces_the_run_in_one_step),
-      TEST(test_a_closed_id_follows_the_reuse_policy),
-      TEST(test_signal_with_start_starts_then_signals),
-      TEST(test_unknown_runs_are_not_found),
-      TEST(test_timers_fire_for_runs_that_are_not_in_memory),
-      TEST(test_a_task_waits_over_a_crash),
-      TEST(test_a_quarantined_run_is_left_alone),
-      TEST(test_a_failed_commit_tells_everybody_and_forgets),
-      TEST(test_history_pages),
-      TEST(test_history_reverse),
-      TEST(test_a_long_poll_sees_the_next_event),
-      TEST(test_waiting_for_the_close_event),
-      TEST(test_a_query_goes_to_a_worker_on_its_own),
-      TEST(test_a_query_rides_the_next_task),
-      TEST(test_a_query_nobody_hears_says_so),
-      TEST(test_a_token_of_another_server_names_nothing_here),
-      TEST(test_forged_tokens_are_refused),
-      TEST(test_runs_over_the_budget_leave_memory_and_come_back),
-      TEST(test_shutting_down_a_worker_ends_its_polls),
-      TEST(test_a_poll_for_what_never_comes_ends_with_its_worker),
-      TEST(test_a_late_poll_of_a_worker_that_shut_down_ends_at_once),
+      WORLD_TEST(test_a_workflow_runs_to_its_end),
+      WORLD_TEST(test_a_parked_poll_gets_the_task),
+      WORLD_TEST(test_a_poll_ends_empty_before_the_deadline),
+      WORLD_TEST(test_a_poll_that_is_cancelled_gets_no_task),
+      WORLD_TEST(test_a_task_of_a_vanished_poll_goes_to_the_next),
+      WORLD_TEST(test_an_activity_of_a_vanished_poll_goes_to_the_next),
+      WORLD_TEST(test_a_start_that_is_repeated_gets_the_same_run),
+      WORLD_TEST(test_a_start_after_a_restart_meets_the_run_that_is_there),
+      WORLD_TEST(test_use_existing_gives_the_open_run),
+      WORLD_TEST(test_terminate_existing_replaces_the_run_in_one_step),
+      WORLD_TEST(test_a_closed_id_follows_the_reuse_policy),
+      WORLD_TEST(test_signal_with_start_starts_then_signals),
+      WORLD_TEST(test_unknown_runs_are_not_found),
+      WORLD_TEST(test_timers_fire_for_runs_that_are_not_in_memory),
+      WORLD_TEST(test_a_task_waits_over_a_crash),
+      WORLD_TEST(test_a_quarantined_run_is_left_alone),
+      WORLD_TEST(test_a_failed_commit_tells_everybody_and_forgets),
+      WORLD_TEST(test_history_pages),
+      WORLD_TEST(test_history_reverse),
+      WORLD_TEST(test_a_long_poll_sees_the_next_event),
+      WORLD_TEST(test_waiting_for_the_close_event),
+      WORLD_TEST(test_a_query_goes_to_a_worker_on_its_own),
+      WORLD_TEST(test_a_query_rides_the_next_task),
+      WORLD_TEST(test_a_query_nobody_hears_says_so),
+      WORLD_TEST(test_a_token_of_another_server_names_nothing_here),
+      WORLD_TEST(test_forged_tokens_are_refused),
+      WORLD_TEST(test_runs_over_the_budget_leave_memory_and_come_back),
+      WORLD_TEST(test_shutting_down_a_worker_ends_its_polls),
+      WORLD_TEST(test_a_poll_for_what_never_comes_ends_with_its_worker),
+      WORLD_TEST(test_a_late_poll_of_a_worker_that_shut_down_ends_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

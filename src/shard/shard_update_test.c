@@ -11,18 +11,6 @@
 static const int32_t accepted = PB_UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED;
 static const int32_t completed = PB_UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED;
 
-static int setup(void **state) {
-  static world w;
-  world_init(&w);
-  *state = &w;
-  return 0;
-}
-
-static int teardown(void **state) {
-  world_release(*state);
-  return 0;
-}
-
 /* --- clients --- */
 
 static pb_UpdateWorkflowExecutionRequest *update_request(arena *a, const char *workflow_id,
@@ -269,18 +257,16 @@ static void test_a_start_that_is_refused_takes_its_update_along(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(an_update_is_answered_by_its_worker),
-      TEST(twenty_seconds_end_the_wait_with_the_stage_reached),
-      TEST(a_client_that_leaves_does_not_take_its_update_along),
-      TEST(a_crash_forgets_what_was_not_accepted),
-      TEST(an_outcome_is_read_from_history),
-      TEST(a_server_that_ends_tells_who_waits),
-      TEST(a_crowded_queue_has_the_task_written),
-      TEST(a_start_brings_an_update),
-      TEST(a_start_that_is_refused_takes_its_update_along),
+      WORLD_TEST(test_an_update_is_answered_by_its_worker),
+      WORLD_TEST(test_twenty_seconds_end_the_wait_with_the_stage_reached),
+      WORLD_TEST(test_a_client_that_leaves_does_not_take_its_update_along),
+      WORLD_TEST(test_a_crash_forgets_what_was_not_accepted),
+      WORLD_TEST(test_an_outcome_is_read_from_history),
+      WORLD_TEST(test_a_server_that_ends_tells_who_waits),
+      WORLD_TEST(test_a_crowded_queue_has_the_task_written),
+      WORLD_TEST(test_a_start_brings_an_update),
+      WORLD_TEST(test_a_start_that_is_refused_takes_its_update_along),
   };
-#undef TEST
   return cmocka_run_group_tests_name("shard update", tests, NULL, NULL);
 }

@@ -10,18 +10,6 @@
 #include "base/mem.h"
 #include "shard/test_client.h"
 
-static int setup(void **state) {
-  static world w;
-  world_init(&w);
-  *state = &w;
-  return 0;
-}
-
-static int teardown(void **state) {
-  world_release(*state);
-  return 0;
-}
-
 /* Starts a workflow and completes its first task, sticking to the queue "sticky". */
 static void start_sticky(world *w) {
   answer_free(w, start_workflow(w, "wf"));
@@ -399,28 +387,27 @@ static void test_what_would_begin_to_wait_while_draining_is_refused(void **state
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_a_sticky_worker_gets_the_next_task_with_new_events_only),
-      TEST(test_a_task_passes_a_sticky_queue_that_nobody_polls),
-      TEST(test_a_silent_sticky_worker_loses_its_task_after_the_timeout),
-      TEST(test_a_sticky_worker_that_shuts_down_gives_its_tasks_away),
-      TEST(test_polls_of_a_worker_that_left_end_at_once),
-      TEST(test_polls_of_a_worker_that_left_end_at_once),
-      TEST(test_a_query_of_a_sticky_worker_carries_no_history),
-      TEST(test_a_query_leaves_a_silent_sticky_queue),
-      TEST(test_a_query_of_a_vanished_poll_goes_to_the_next),
-      TEST(test_an_eager_start_returns_the_first_task),
-      TEST(test_an_eager_activity_is_in_the_answer),
-      TEST(test_eager_tasks_can_be_switched_off),
-      TEST(test_a_long_history_comes_in_pages),
-      TEST(test_a_backlog_larger_than_the_window_is_served_whole),
-      TEST(test_a_running_activity_is_not_handed_out_again_after_a_crash),
-      TEST(test_a_workflow_task_times_out_and_comes_again),
-      TEST(test_the_ledger_lists_attempts),
-      TEST(test_a_broken_run_is_out_of_service_and_the_others_go_on),
-      TEST(test_draining_answers_everybody),
-      TEST(test_what_would_begin_to_wait_while_draining_is_refused),
+      WORLD_TEST(test_a_sticky_worker_gets_the_next_task_with_new_events_only),
+      WORLD_TEST(test_a_task_passes_a_sticky_queue_that_nobody_polls),
+      WORLD_TEST(test_a_silent_sticky_worker_loses_its_task_after_the_timeout),
+      WORLD_TEST(test_a_sticky_worker_that_shuts_down_gives_its_tasks_away),
+      WORLD_TEST(test_polls_of_a_worker_that_left_end_at_once),
+      WORLD_TEST(test_polls_of_a_worker_that_left_end_at_once),
+      WORLD_TEST(test_a_query_of_a_sticky_worker_carries_no_history),
+      WORLD_TEST(test_a_query_leaves_a_silent_sticky_queue),
+      WORLD_TEST(test_a_query_of_a_vanished_poll_goes_to_the_next),
+      WORLD_TEST(test_an_eager_start_returns_the_first_task),
+      WORLD_TEST(test_an_eager_activity_is_in_the_answer),
+      WORLD_TEST(test_eager_tasks_can_be_switched_off),
+      WORLD_TEST(test_a_long_history_comes_in_pages),
+      WORLD_TEST(test_a_backlog_larger_than_the_window_is_served_whole),
+      WORLD_TEST(test_a_running_activity_is_not_handed_out_again_after_a_crash),
+      WORLD_TEST(test_a_workflow_task_times_out_and_comes_again),
+      WORLD_TEST(test_the_ledger_lists_attempts),
+      WORLD_TEST(test_a_broken_run_is_out_of_service_and_the_others_go_on),
+      WORLD_TEST(test_draining_answers_everybody),
+      WORLD_TEST(test_what_would_begin_to_wait_while_draining_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,18 @@ void world_release(world *w) {
   store_memory_disk_free(w->disk);
 }
 
+int world_setup(void **state) {
+  static world w;
+  world_init(&w);
+  *state = &w;
+  return 0;
+}
+
+int world_teardown(void **state) {
+  world_release(*state);
+  return 0;
+}
+
 void world_restart(world *w) {
   close_shard(w);
   open_shard(w);

@@ -21,6 +21,10 @@ typedef struct world {
 /* With the namespace "default". */
 void world_init(world *w);
 void world_release(world *w);
+/* A cmocka test with a world of its own. */
+int world_setup(void **state);
+int world_teardown(void **state);
+#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 /* The process dies and starts again on the same disk. */
 void world_crash(world *w);
 /* Drains, closes and opens again. */
