@@ -766,7 +766,7 @@ def activity_options_running(t):
         ["start_to_close_timeout"],
         activity_options={"start_to_close_timeout": secs(1)},
     )
-    time.sleep(2)
+    time.sleep(2.5)
     t.describe("describe timed out")
     t.terminate()
 
