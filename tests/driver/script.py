@@ -12,7 +12,7 @@ from temporalio.api.enums.v1 import failed_cause_pb2 as cause_enum
 
 from .named import in_request
 from .rpc import RpcError, request_type, to_json
-from .values import payloads, timer
+from .values import done, payloads, timer
 
 DEFAULT_TIMEOUT_S = 20
 POLL_TIMEOUT_S = 15  # tried twice
@@ -263,10 +263,19 @@ class Script:
         self.complete(task, *commands, **fields)
         return task
 
+    def begin(self, *commands, **fields):
+        """Starts the workflow and answers its first task."""
+        self.start(**fields)
+        self.step(*commands)
+
+    def finish(self):
+        """Completes the workflow with its next task and notes its history."""
+        self.step(done())
+        self.history()
+
     def idle(self, **fields):
         """A workflow whose first task is done: nothing is pending but a long timer."""
-        self.start(**fields)
-        self.step(timer("t", 60))
+        self.begin(timer("t", 60), **fields)
 
     def sticky_attributes(self, seconds=5):
         return {

@@ -41,6 +41,11 @@ def send(t, update_id="u", *args, label="update", **more):
     return t.does(label, "UpdateWorkflowExecution", **fields(t, update_id, *args, **more))
 
 
+def delivered(t, update_id="u", *args, **more):
+    """Sends an update in the background and takes the task that brings it: both."""
+    return later(t, update_id, *args, **more), t.task()
+
+
 def poll_fields(t, update_id="u", stage=COMPLETED, run_id=None, **more):
     ref = {"workflow_execution": t.execution(run_id), "update_id": update_id}
     more.setdefault("update_ref", ref)

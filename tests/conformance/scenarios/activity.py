@@ -25,8 +25,7 @@ TOO_LARGE = 2 * 1024 * 1024 + 1
 @scenario()
 def activity_completed(t):
     """One activity with input and result; one plain workflow around it."""
-    t.start()
-    t.step(activity("a", t.queue, input=payloads("in")))
+    t.begin(activity("a", t.queue, input=payloads("in")))
     t.describe("describe scheduled")
     task = t.activity_task()
     t.describe("describe started")
@@ -56,8 +55,7 @@ def activity_with_everything(t):
     t.step(command)
     t.describe()
     t.activity_done(t.activity_task())
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -84,8 +82,7 @@ def activity_timeouts_resolved(t):
         },
     }
     commands = [activity(label, "nobody-polls", **fields) for label, fields in cases.items()]
-    t.start()
-    t.step(*commands)
+    t.begin(*commands)
     t.history(label="without a run timeout")
     t.terminate()
     t.wid += "-capped"
@@ -98,8 +95,7 @@ def activity_timeouts_resolved(t):
 @scenario()
 def activity_failed(t):
     """A non-retryable failure, kept whole: stack, details, cause, category."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     cause = app_failure("the root", "Root", stack_trace="root line 1\nroot line 2")
     failure = app_failure(
         "outer",
@@ -111,8 +107,7 @@ def activity_failed(t):
         category=1,
     )
     t.activity_failed(t.activity_task(), failure)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -125,8 +120,7 @@ def activity_failure_kinds(t):
         "timeout": {"message": "t", "timeout_failure_info": {"timeout_type": 1}},
         "server": {"message": "s", "server_failure_info": {"non_retryable": True}},
     }
-    t.start()
-    t.step(*[activity(kind, t.queue, retry_policy=once()) for kind in kinds])
+    t.begin(*[activity(kind, t.queue, retry_policy=once()) for kind in kinds])
     tasks = {}
     for _ in kinds:
         task = t.activity_call()
@@ -141,8 +135,7 @@ def activity_failure_kinds(t):
 @scenario()
 def activity_canceled_waiting(t):
     """A cancel before the activity was started ends it at once."""
-    t.start()
-    t.step(activity("a", "nobody-polls"), timer("t", 60))
+    t.begin(activity("a", "nobody-polls"), timer("t", 60))
     t.signal("cancel it")
     t.step(cancel_activity(5), timer("t2", 60))
     t.complete(t.task(whole=True), done())
@@ -152,17 +145,14 @@ def activity_canceled_waiting(t):
 @scenario()
 def activity_canceled_same_task(t):
     """Scheduled and cancelled in the same completion."""
-    t.start()
-    t.step(activity("a", t.queue), cancel_activity(5))
-    t.step(done())
-    t.history()
+    t.begin(activity("a", t.queue), cancel_activity(5))
+    t.finish()
 
 
 @scenario()
 def activity_canceled_and_closed(t):
     """Cancelled in the completion that closes the workflow."""
-    t.start()
-    t.step(activity("a", "nobody-polls"))
+    t.begin(activity("a", "nobody-polls"))
     t.signal()
     t.step(cancel_activity(5), done())
     t.history()
@@ -171,8 +161,7 @@ def activity_canceled_and_closed(t):
 @scenario()
 def activity_canceled_running(t):
     """A cancel of a running activity is told with its heartbeat and confirmed with details."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     task = t.activity_task()
     t.heartbeat(task, label="heartbeat before")
     t.activity_canceled(task, label="canceled without a request")
@@ -181,80 +170,68 @@ def activity_canceled_running(t):
     t.describe()
     t.heartbeat(task, label="heartbeat after")
     t.activity_canceled(task, "cleaned up")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_canceled_ignored(t):
     """A cancel request the activity ignores: it completes."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     task = t.activity_task()
     t.signal("cancel it")
     t.step(cancel_activity(5))
     t.activity_done(task, "anyway")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_canceled_then_failed(t):
     """A cancel request answered by an ordinary failure: no retry."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     task = t.activity_task()
     t.signal("cancel it")
     t.step(cancel_activity(5))
     t.activity_failed(task, app_failure("during cancel"))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_canceled_then_timed_out(t):
     """A cancel request, then the attempt's timeout: no retry."""
-    t.start()
-    t.step(activity("a", t.queue, start_to_close_timeout=secs(2)))
+    t.begin(activity("a", t.queue, start_to_close_timeout=secs(2)))
     t.activity_task()
     t.signal("cancel it")
     t.step(cancel_activity(5))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_canceled_backoff(t):
     """A cancel during the backoff between attempts."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(60)))
+    t.begin(activity("a", t.queue, retry_policy=retry(60)))
     t.activity_failed(t.activity_task(), app_failure("once"))
     t.describe("describe in backoff")
     t.signal("cancel it")
     t.step(cancel_activity(5))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_cancel_after_completed(t):
     """The cancel comes in the task during which the activity completed."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     running = t.activity_task()
     t.signal("cancel it")
     task = t.task()
     t.activity_done(running, "done already")
     t.complete(task, cancel_activity(5))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_by_id(t):
     """Completed, failed, heartbeat and cancelled by id while running."""
-    t.start()
-    t.step(*[activity(name, t.queue, retry_policy=once()) for name in ("ok", "bad", "stop")])
+    t.begin(*[activity(name, t.queue, retry_policy=once()) for name in ("ok", "bad", "stop")])
     for _ in range(3):
         t.activity_call()
     by_id = {"workflow_id": t.wid}
@@ -277,36 +254,31 @@ def activity_by_id(t):
 @scenario()
 def activity_by_id_not_started(t):
     """By id before any attempt started: completing works, the rest does not."""
-    t.start()
-    t.step(activity("a", "nobody-polls"))
+    t.begin(activity("a", "nobody-polls"))
     by_id = {"workflow_id": t.wid, "activity_id": "a", "run_id": t.run}
     t.does("heartbeat", "RecordActivityTaskHeartbeatById", **by_id)
     t.does("fail", "RespondActivityTaskFailedById", failure=app_failure(), **by_id)
     t.does("cancel", "RespondActivityTaskCanceledById", **by_id)
     t.does("complete", "RespondActivityTaskCompletedById", result=payloads("r"), **by_id)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_by_id_in_backoff(t):
     """By id between two attempts."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(60)))
+    t.begin(activity("a", t.queue, retry_policy=retry(60)))
     t.activity_failed(t.activity_task(), app_failure("first"))
     by_id = {"workflow_id": t.wid, "activity_id": "a"}
     t.does("heartbeat", "RecordActivityTaskHeartbeatById", **by_id)
     t.does("fail", "RespondActivityTaskFailedById", failure=app_failure(), **by_id)
     t.does("complete", "RespondActivityTaskCompletedById", result=payloads("r"), **by_id)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_answer_twice(t):
     """Second and late answers to the same attempt."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(1, 1, 2)))
+    t.begin(activity("a", t.queue, retry_policy=retry(1, 1, 2)))
     first = t.activity_task()
     t.activity_failed(first, app_failure("one"))
     t.activity_failed(first, app_failure("one"), label="failed twice")
@@ -320,15 +292,13 @@ def activity_answer_twice(t):
     t.activity_failed(second, app_failure(), label="failed after completed")
     t.activity_canceled(second, label="canceled after completed")
     t.heartbeat(second, label="heartbeat after completed")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_after_close(t):
     """The workflow ended while the activity ran."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     task = t.activity_task()
     t.terminate()
     t.describe()
@@ -341,8 +311,7 @@ def activity_after_close(t):
 @scenario()
 def activity_of_closed_never_delivered(t):
     """A waiting activity of a closed workflow is not handed out any more."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     t.terminate()
     t.does("poll", "PollActivityTaskQueue", task_queue={"name": t.queue}, timeout=3)
 
@@ -350,8 +319,7 @@ def activity_of_closed_never_delivered(t):
 @scenario()
 def activity_oversized(t):
     """Result, failure, heartbeat and cancel details over the limit."""
-    t.start()
-    t.step(*[activity(n, t.queue) for n in ("result", "failure", "beat", "cancel")])
+    t.begin(*[activity(n, t.queue) for n in ("result", "failure", "beat", "cancel")])
     tasks = {}
     for _ in range(4):
         task = t.activity_call()
@@ -367,25 +335,21 @@ def activity_oversized(t):
     t.step(cancel_activity(8))
     token = tasks["cancel"].task_token
     t.does("cancel", "RespondActivityTaskCanceled", task_token=token, details=blob(TOO_LARGE))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_other_queue(t):
     """The activity's queue differs from the workflow's."""
-    t.start()
-    t.step(activity("a", t.queue + "-other"))
+    t.begin(activity("a", t.queue + "-other"))
     t.activity_done(t.activity_task(queue=t.queue + "-other"), "r")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_buffered_results(t):
     """Activities that end during a workflow task: results come after everything else."""
-    t.start()
-    t.step(activity("a1", t.queue), activity("a2", t.queue))
+    t.begin(activity("a1", t.queue), activity("a2", t.queue))
     tasks = {}
     for _ in range(2):
         task = t.activity_call()
@@ -409,26 +373,22 @@ def activity_eager(t):
     tasks = answer.activity_tasks if answer else []
     if tasks:
         t.activity_done(tasks[0], "eager")
-        t.step(done())
-    t.history()
+        t.finish()
 
 
 @scenario()
 def activity_identity(t):
     """Started and completed by different identities; worker metadata in the events."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     task = t.activity_task(identity="poller", worker_version_capabilities={"build_id": "b1"})
     t.activity_done(task, "r", identity="somebody else", worker_version={"build_id": "b2"})
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def activity_order(t):
     """Activities of one completion are delivered, completed out of order, one task for each."""
-    t.start()
-    t.step(*[activity(f"a{i}", t.queue) for i in range(3)])
+    t.begin(*[activity(f"a{i}", t.queue) for i in range(3)])
     tasks = {}
     for _ in range(3):
         task = t.activity_call()
@@ -442,8 +402,7 @@ def activity_order(t):
 @scenario()
 def activity_many_wait_for_task(t):
     """Two results before the workflow task is taken: one task for both."""
-    t.start()
-    t.step(activity("a0", t.queue), activity("a1", t.queue))
+    t.begin(activity("a0", t.queue), activity("a1", t.queue))
     tasks = {}
     for _ in range(2):
         task = t.activity_call()
@@ -451,8 +410,7 @@ def activity_many_wait_for_task(t):
     t.activity_done(tasks["a1"], "one")
     time.sleep(0.2)
     t.activity_done(tasks["a0"], "zero")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -486,5 +444,4 @@ def activity_failed_with_cause(t):
         task = t.activity_task(queue=f"{t.queue}-{cause}")
         t.does("failed", "RespondActivityTaskFailed", task_token=task.task_token,
                failure=app_failure(), cause=cause)
-    t.step(done())
-    t.history()
+    t.finish()

@@ -15,8 +15,7 @@ def _fails(t, times, failure=None):
 @scenario()
 def retry_until_done(t):
     """Two failures, then success: one started event with the last failure."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(1, 1)))
+    t.begin(activity("a", t.queue, retry_policy=retry(1, 1)))
     _fails(t, 1)
     t.describe("describe in backoff")
     _fails(t, 1)
@@ -24,28 +23,23 @@ def retry_until_done(t):
     t.describe("describe in attempt 3")
     t.history(label="history in attempt 3")
     t.activity_done(task, "at last")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_maximum_attempts(t):
     """MAXIMUM_ATTEMPTS_REACHED after two attempts."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(1, 1, 2)))
+    t.begin(activity("a", t.queue, retry_policy=retry(1, 1, 2)))
     _fails(t, 2)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_single_attempt(t):
     """A policy of one attempt."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=once()))
+    t.begin(activity("a", t.queue, retry_policy=once()))
     _fails(t, 1)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -55,15 +49,13 @@ def retry_attempts_before_time(t):
     policy = retry(60, 1, 1)
     t.step(activity("a", t.queue, schedule_to_close_timeout=secs(5), retry_policy=policy))
     _fails(t, 1)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_started_dated_back(t):
     """ActivityTaskStarted comes with the end, and has the time at which the attempt began."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     task = t.activity_task()
     time.sleep(0.2)
     t.signal()
@@ -80,11 +72,9 @@ def retry_started_dated_back(t):
 @scenario()
 def retry_non_retryable_flag(t):
     """NON_RETRYABLE_FAILURE by the failure's own flag."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     _fails(t, 1, app_failure("no use", non_retryable=True))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -97,8 +87,7 @@ def retry_non_retryable_type(t):
     _fails(t, 1, app_failure("outer", "Outer", cause=inner))
     _fails(t, 1, app_failure("other case", "fatal"))
     _fails(t, 1, app_failure("exact", "Fatal"))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -109,15 +98,13 @@ def retry_no_room(t):
     fields = {"schedule_to_close_timeout": secs(10), "retry_policy": policy}
     t.step(activity("a", t.queue, **fields))
     _fails(t, 1)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_next_delay(t):
     """The failure's own delay beats the policy, also above its maximum interval."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(60, 1, maximum_interval=secs(60))))
+    t.begin(activity("a", t.queue, retry_policy=retry(60, 1, maximum_interval=secs(60))))
     t.activity_failed(t.activity_task(), app_failure("soon", next_retry_delay=secs(1)))
     began = time.monotonic()
     t.describe("describe in short backoff")
@@ -131,22 +118,19 @@ def retry_next_delay(t):
 @scenario()
 def retry_backoff_grows(t):
     """The interval grows by the coefficient up to the maximum."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(0.4, 3.0, maximum_interval=secs(1.5))))
+    t.begin(activity("a", t.queue, retry_policy=retry(0.4, 3.0, maximum_interval=secs(1.5))))
     for _ in range(3):
         task = t.activity_task()
         t.activity_failed(task, app_failure("again"))
         t.describe()
     t.activity_done(t.activity_task())
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_interval_capped(t):
     """Without a maximum the interval stops growing at a hundred times the first."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(0.01, 1000.0)))
+    t.begin(activity("a", t.queue, retry_policy=retry(0.01, 1000.0)))
     for _ in range(2):
         t.activity_failed(t.activity_task(), app_failure("again"))
     t.describe()
@@ -156,8 +140,7 @@ def retry_interval_capped(t):
 @scenario()
 def retry_next_delay_zero(t):
     """A delay of zero in the failure."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(60, 1)))
+    t.begin(activity("a", t.queue, retry_policy=retry(60, 1)))
     t.activity_failed(t.activity_task(), app_failure("now", next_retry_delay=secs(0)))
     t.describe()
     t.history()
@@ -167,55 +150,47 @@ def retry_next_delay_zero(t):
 @scenario()
 def retry_expires_by_run_timeout(t):
     """The run timeout bounds schedule-to-close, and with it the retries."""
-    t.start(workflow_run_timeout=secs(20))
-    t.step(activity("a", t.queue, retry_policy=retry(30, 1)))
+    t.begin(activity("a", t.queue, retry_policy=retry(30, 1)), workflow_run_timeout=secs(20))
     t.activity_failed(t.activity_task(), app_failure("first"))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_short_backoff(t):
     """A backoff under a second: when the attempt really comes."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(0.2, 1)))
+    t.begin(activity("a", t.queue, retry_policy=retry(0.2, 1)))
     t.activity_failed(t.activity_task(), app_failure("quick"))
     began = time.monotonic()
     task = t.activity_task()
     t.within("the wait of 0.2 s", time.monotonic() - began, 0.6, 4)
     t.activity_done(task)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_failure_large(t):
     """A failure above 4 KiB while retrying, and as the last one."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(1, 1, 2)))
+    t.begin(activity("a", t.queue, retry_policy=retry(1, 1, 2)))
     failure = app_failure(
         "m" * 3000, stack_trace="s" * 3000, details=payloads("d" * 3000), cause=app_failure("root")
     )
     t.activity_failed(t.activity_task(), failure)
     t.describe("describe in backoff")
     t.activity_failed(t.activity_task(), failure)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_failure_details_kept(t):
     """A small failure of an attempt is shown whole: stack, details, cause."""
-    t.start()
-    t.step(activity("a", t.queue, retry_policy=retry(1, 1)))
+    t.begin(activity("a", t.queue, retry_policy=retry(1, 1)))
     failure = app_failure(
         "small", "Small", stack_trace="l1\nl2", details=payloads("d"), cause=app_failure("root")
     )
     t.activity_failed(t.activity_task(), failure)
     t.describe()
     t.activity_done(t.activity_task())
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 # --- timeouts
@@ -224,8 +199,7 @@ def retry_failure_details_kept(t):
 @scenario()
 def timeout_start_to_close(t):
     """START_TO_CLOSE of the last attempt."""
-    t.start()
-    t.step(activity("a", t.queue, start_to_close_timeout=secs(1), retry_policy=once()))
+    t.begin(activity("a", t.queue, start_to_close_timeout=secs(1), retry_policy=once()))
     task = t.activity_task()
     t.step(done())
     t.activity_done(task, label="too late")
@@ -235,14 +209,12 @@ def timeout_start_to_close(t):
 @scenario()
 def timeout_start_to_close_retried(t):
     """START_TO_CLOSE is retried; the next attempt and the describe answer show it."""
-    t.start()
-    t.step(activity("a", t.queue, start_to_close_timeout=secs(1), retry_policy=retry(1, 1, 2)))
+    t.begin(activity("a", t.queue, start_to_close_timeout=secs(1), retry_policy=retry(1, 1, 2)))
     t.activity_task()
     second = t.activity_task()
     t.describe()
     t.activity_failed(second, app_failure("second"))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -252,36 +224,29 @@ def timeout_start_to_close_not_retryable(t):
     policy = retry(1, 1, non_retryable_error_types=["TemporalTimeout:StartToClose"])
     t.step(activity("a", t.queue, start_to_close_timeout=secs(1), retry_policy=policy))
     t.activity_task()
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def timeout_schedule_to_start(t):
     """SCHEDULE_TO_START: nobody polls."""
-    t.start()
-    t.step(activity("a", "nobody-polls", schedule_to_start_timeout=secs(1)))
-    t.step(done())
-    t.history()
+    t.begin(activity("a", "nobody-polls", schedule_to_start_timeout=secs(1)))
+    t.finish()
 
 
 @scenario()
 def timeout_schedule_to_close_waiting(t):
     """Only SCHEDULE_TO_CLOSE set and nobody polls."""
-    t.start()
-    t.step(activity("a", "nobody-polls", schedule_to_close_timeout=secs(1)))
-    t.step(done())
-    t.history()
+    t.begin(activity("a", "nobody-polls", schedule_to_close_timeout=secs(1)))
+    t.finish()
 
 
 @scenario()
 def timeout_schedule_to_close_running(t):
     """SCHEDULE_TO_CLOSE while the first attempt runs."""
-    t.start()
-    t.step(activity("a", t.queue, schedule_to_close_timeout=secs(1)))
+    t.begin(activity("a", t.queue, schedule_to_close_timeout=secs(1)))
     t.activity_task()
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -292,8 +257,7 @@ def timeout_schedule_to_close_second(t):
     t.step(activity("a", t.queue, **fields))
     t.activity_failed(t.activity_task(), app_failure("first"))
     t.activity_task()
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -307,8 +271,7 @@ def timeout_start_to_close_no_room(t):
     }
     t.step(activity("a", t.queue, **fields))
     t.activity_task()
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -318,15 +281,13 @@ def timeout_schedule_to_start_second(t):
     fields = {"schedule_to_start_timeout": secs(2), "retry_policy": retry(1, 1)}
     t.step(activity("a", t.queue, **fields))
     t.activity_failed(t.activity_task(), app_failure("first"))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def timeout_heartbeat(t):
     """HEARTBEAT: last details are in the failure."""
-    t.start()
-    t.step(activity("a", t.queue, heartbeat_timeout=secs(1), retry_policy=once()))
+    t.begin(activity("a", t.queue, heartbeat_timeout=secs(1), retry_policy=once()))
     task = t.activity_task()
     t.heartbeat(task, "progress", 7)
     t.describe()
@@ -342,29 +303,25 @@ def timeout_heartbeat_never(t):
     policy = retry(1, 1, non_retryable_error_types=["TemporalTimeout:Heartbeat"])
     t.step(activity("a", t.queue, heartbeat_timeout=secs(1), retry_policy=policy))
     t.activity_task()
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def heartbeat_keeps_alive(t):
     """Heartbeats within the timeout keep an activity alive beyond it."""
-    t.start()
-    t.step(activity("a", t.queue, heartbeat_timeout=secs(3), retry_policy=once()))
+    t.begin(activity("a", t.queue, heartbeat_timeout=secs(3), retry_policy=once()))
     task = t.activity_task()
     for i in range(4):
         time.sleep(1)
         t.heartbeat(task, i)
     t.activity_done(task)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def heartbeat_details_next_attempt(t):
     """Details reach the next attempt after a failure and after a timeout."""
-    t.start()
-    t.step(activity("a", t.queue, heartbeat_timeout=secs(1), retry_policy=retry(1, 1)))
+    t.begin(activity("a", t.queue, heartbeat_timeout=secs(1), retry_policy=retry(1, 1)))
     task = t.activity_task()
     t.heartbeat(task, "one")
     t.activity_failed(task, app_failure("first"))
@@ -377,15 +334,13 @@ def heartbeat_details_next_attempt(t):
     )
     task = t.activity_task()
     t.activity_done(task)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def retry_failure_with_heartbeat(t):
     """Details in a failure count as a heartbeat at that time."""
-    t.start()
-    t.step(activity("a", t.queue))
+    t.begin(activity("a", t.queue))
     task = t.activity_task()
     t.activity_failed(task, app_failure(), last_heartbeat_details=payloads("last"))
     t.describe("describe in backoff")

@@ -66,26 +66,22 @@ def signal_external_delivered(t):
 def signal_external_by_run_id(t):
     """One run is meant."""
     run = start_other(t)
-    t.start()
-    t.step(signal_external(other(t), run))
+    t.begin(signal_external(other(t), run))
     end(t)
 
 
 @scenario()
 def signal_external_unknown(t):
     """Nobody has this id."""
-    t.start()
-    t.step(signal_external(other(t), control="control"))
-    t.step(done())
-    t.history()
+    t.begin(signal_external(other(t), control="control"))
+    t.finish()
 
 
 @scenario()
 def signal_external_unknown_run(t):
     """The id is known, the run is not."""
     start_other(t)
-    t.start()
-    t.step(signal_external(other(t), "00000000-0000-4000-8000-000000000000"))
+    t.begin(signal_external(other(t), "00000000-0000-4000-8000-000000000000"))
     end(t)
 
 
@@ -94,16 +90,14 @@ def signal_external_closed(t):
     """The other workflow has ended."""
     start_other(t)
     t.terminate("the other ends", workflow_execution=t.execution(workflow_id=other(t)))
-    t.start()
-    t.step(signal_external(other(t)))
+    t.begin(signal_external(other(t)))
     end(t)
 
 
 @scenario()
 def signal_external_self(t):
     """A workflow that signals itself."""
-    t.start()
-    t.step(signal_external(t.wid))
+    t.begin(signal_external(t.wid))
     t.step(label="answer known")
     t.history()
     t.terminate()
@@ -113,16 +107,14 @@ def signal_external_self(t):
 def signal_external_child_only(t):
     """child_workflow_only: the target must be a child of the sender."""
     start_other(t)
-    t.start()
-    t.step(signal_external(other(t), child_workflow_only=True))
+    t.begin(signal_external(other(t), child_workflow_only=True))
     end(t)
 
 
 @scenario()
 def signal_external_to_child(t):
     """A parent signals its child."""
-    t.start()
-    t.step(child(other(t), other_queue(t)))
+    t.begin(child(other(t), other_queue(t)))
     t.step(signal_external(other(t), child_workflow_only=True, input=payloads("to child")))
     t.step(label="answer known")
     t.task("task of the child", queue=other_queue(t), whole=True)
@@ -133,8 +125,7 @@ def signal_external_to_child(t):
 @scenario()
 def signal_external_to_continued_child(t):
     """The child has continued as new: the signal reaches its newest run."""
-    t.start()
-    t.step(child(other(t), other_queue(t)))
+    t.begin(child(other(t), other_queue(t)))
     task = t.task("start known")
     again = command("continue_as_new_workflow_execution")
     t.complete(t.task("task of the child", queue=other_queue(t)), again, label="continued")
@@ -164,8 +155,7 @@ def signal_external_during_tasks(t):
 def signal_external_several(t):
     """Signals keep the order of the commands."""
     start_other(t)
-    t.start()
-    t.step(signal_external(other(t), name="one"))
+    t.begin(signal_external(other(t), name="one"))
     t.step(signal_external(other(t), name="two"), label="answer known")
     end(t)
 
@@ -174,8 +164,7 @@ def signal_external_several(t):
 def signal_external_and_close(t):
     """The sender ends in the same completion: the signal is not sent."""
     start_other(t)
-    t.start()
-    t.step(signal_external(other(t)), done())
+    t.begin(signal_external(other(t)), done())
     t.signal("after", label="a later signal", workflow_execution=t.execution(workflow_id=other(t)))
     t.history(t.run)
     t.history(label="history of the other", workflow_id=other(t))
@@ -191,8 +180,7 @@ def signal_external_delayed_start(t):
         request_id="other",
         workflow_start_delay=secs(30),
     )
-    t.start()
-    t.step(signal_external(other(t)))
+    t.begin(signal_external(other(t)))
     end(t)
 
 
@@ -225,8 +213,7 @@ def bad_signal_external(t):
 @scenario()
 def signal_external_long_name(t):
     """The name of a signal to another workflow has no limit of its own."""
-    t.start()
-    t.step(signal_external(other(t), name="x" * 1001))
+    t.begin(signal_external(other(t), name="x" * 1001))
     t.step(done(), label="answer known")
     t.history()
 
@@ -254,8 +241,7 @@ def pending_signals_limit(t):
 def cancel_external_delivered(t):
     """The request reaches the other workflow, and the sender hears of it."""
     start_other(t)
-    t.start()
-    t.step(cancel_external(other(t), namespace="default", control="control", reason="enough"))
+    t.begin(cancel_external(other(t), namespace="default", control="control", reason="enough"))
     task = t.task("task of the other", queue=other_queue(t))
     t.complete(task, command("cancel_workflow_execution"), label="the other completed")
     end(t)
@@ -265,8 +251,7 @@ def cancel_external_delivered(t):
 def cancel_external_by_run_id(t):
     """One run is meant."""
     run = start_other(t)
-    t.start()
-    t.step(cancel_external(other(t), run))
+    t.begin(cancel_external(other(t), run))
     end(t)
 
 
@@ -274,8 +259,7 @@ def cancel_external_by_run_id(t):
 def cancel_external_twice(t):
     """A second request changes nothing."""
     start_other(t)
-    t.start()
-    t.step(cancel_external(other(t)))
+    t.begin(cancel_external(other(t)))
     t.step(cancel_external(other(t)), label="again")
     end(t)
 
@@ -283,18 +267,15 @@ def cancel_external_twice(t):
 @scenario()
 def cancel_external_unknown(t):
     """Nobody has this id."""
-    t.start()
-    t.step(cancel_external(other(t), control="control"))
-    t.step(done())
-    t.history()
+    t.begin(cancel_external(other(t), control="control"))
+    t.finish()
 
 
 @scenario()
 def cancel_external_unknown_run(t):
     """The id is known, the run is not."""
     start_other(t)
-    t.start()
-    t.step(cancel_external(other(t), "00000000-0000-4000-8000-000000000000"))
+    t.begin(cancel_external(other(t), "00000000-0000-4000-8000-000000000000"))
     end(t)
 
 
@@ -303,16 +284,14 @@ def cancel_external_closed(t):
     """The other workflow has ended: that counts as done."""
     start_other(t)
     t.terminate("the other ends", workflow_execution=t.execution(workflow_id=other(t)))
-    t.start()
-    t.step(cancel_external(other(t)))
+    t.begin(cancel_external(other(t)))
     end(t)
 
 
 @scenario()
 def cancel_external_self(t):
     """A workflow that asks itself to cancel."""
-    t.start()
-    t.step(cancel_external(t.wid))
+    t.begin(cancel_external(t.wid))
     t.step(label="answer known")
     t.history()
     t.terminate()
@@ -322,8 +301,7 @@ def cancel_external_self(t):
 def cancel_external_child_only(t):
     """child_workflow_only: the target must be a child of the sender."""
     start_other(t)
-    t.start()
-    t.step(cancel_external(other(t), child_workflow_only=True))
+    t.begin(cancel_external(other(t), child_workflow_only=True))
     end(t)
 
 
@@ -336,8 +314,7 @@ def cancel_external_child_of_another(t):
     t.complete(t.poll_call(queue=t.queue + "-parent"), child(keep + "-other", other_queue(t)))
     t.complete(t.poll_call(queue=t.queue + "-parent"), label="start known")
     t.wid = keep
-    t.start()
-    t.step(cancel_external(other(t), child_workflow_only=True))
+    t.begin(cancel_external(other(t), child_workflow_only=True))
     end(t)
     t.terminate(workflow_execution=t.execution(workflow_id=keep + "-parent"))
 
@@ -361,8 +338,7 @@ def cancel_external_during_tasks(t):
 def cancel_external_and_close(t):
     """The sender ends in the same completion: the request is not sent."""
     start_other(t)
-    t.start()
-    t.step(cancel_external(other(t)), done())
+    t.begin(cancel_external(other(t)), done())
     t.signal("after", label="a later signal", workflow_execution=t.execution(workflow_id=other(t)))
     t.history(t.run)
     t.history(label="history of the other", workflow_id=other(t))

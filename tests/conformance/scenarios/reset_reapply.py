@@ -201,8 +201,7 @@ def reset_signal_with_buffer(t):
 
 def _answered_update(t, update_id="u"):
     """An update that was accepted and completed in a task of its own."""
-    sent = u.later(t, update_id, "in")
-    task = t.task()
+    sent, task = u.delivered(t, update_id, "in")
     u.answer(t, task, *u.accepted(task, "out"))
     t.settle(f"update {update_id}", sent)
 
@@ -227,8 +226,7 @@ def reset_reapplies_update(t):
 def reset_reapplies_accepted_update(t):
     """An update that was accepted and not completed at the end of the run that is reset."""
     t.idle()
-    sent = u.later(t, stage=u.ACCEPTED)
-    task = t.task()
+    sent, task = u.delivered(t, stage=u.ACCEPTED)
     incoming, request = u.requests(task)[0]
     u.answer(t, task, u.acceptance(incoming, request))
     t.settle("update", sent)

@@ -19,8 +19,7 @@ from driver.values import (
 @scenario()
 def timer_fires(t):
     """A timer of a second."""
-    t.start()
-    t.step(timer("t", 1))
+    t.begin(timer("t", 1))
     began = time.monotonic()
     t.step(done())
     t.within("waited", time.monotonic() - began, 0.7, 5)
@@ -30,49 +29,40 @@ def timer_fires(t):
 @scenario()
 def timer_zero(t):
     """A timer of zero fires at once."""
-    t.start()
-    t.step(timer("t", 0))
-    t.step(done())
-    t.history()
+    t.begin(timer("t", 0))
+    t.finish()
 
 
 @scenario()
 def timer_without_timeout(t):
     """A timer whose timeout is left out."""
-    t.start()
-    t.step(command("start_timer", timer_id="t"))
-    t.step(done())
-    t.history()
+    t.begin(command("start_timer", timer_id="t"))
+    t.finish()
 
 
 @scenario()
 def timer_several(t):
     """Three timers: two due together, one later."""
-    t.start()
-    t.step(timer("late", 2), timer("b", 1), timer("a", 1))
+    t.begin(timer("late", 2), timer("b", 1), timer("a", 1))
     time.sleep(1.5)
     t.step()
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def timer_canceled(t):
     """A timer cancelled before it fires, and cancelled in the completion that started it."""
-    t.start()
-    t.step(timer("t", 60), timer("gone", 60), cancel_timer("gone"))
+    t.begin(timer("t", 60), timer("gone", 60), cancel_timer("gone"))
     t.signal()
     t.step(cancel_timer("t"), timer("t2", 60))
     t.signal()
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def timer_canceled_after_firing(t):
     """A timer that fired during the task that cancels it: the cancel wins."""
-    t.start()
-    t.step(timer("t", 1))
+    t.begin(timer("t", 1))
     t.signal()
     task = t.task()
     time.sleep(1.7)
@@ -94,8 +84,7 @@ def timer_metadata(t):
 @scenario()
 def timer_after_close(t):
     """Nothing comes after the close of a workflow with a timer."""
-    t.start()
-    t.step(timer("t", 1), done())
+    t.begin(timer("t", 1), done())
     time.sleep(1.7)
     t.history()
 
@@ -103,8 +92,7 @@ def timer_after_close(t):
 @scenario()
 def timer_during_task(t):
     """A timer fires while a workflow task runs: the event waits for its end."""
-    t.start()
-    t.step(timer("t", 1))
+    t.begin(timer("t", 1))
     t.signal()
     task = t.task()
     time.sleep(1.6)
@@ -129,8 +117,7 @@ def signal_plain(t):
         identity="signaller",
         request_id="sig-1",
     )
-    t.step(done())
-    t.history()
+    t.finish()
     t.signal("late", label="after close")
     t.signal("go", request_id="sig-1", label="repeated after close")
 
@@ -141,8 +128,7 @@ def signal_before_first_task(t):
     t.start()
     t.signal("one")
     t.signal("two", workflow_execution=t.execution(t.run))
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -172,8 +158,7 @@ def signal_request_id(t):
     t.signal("buffered", request_id="b")
     t.signal("buffered", request_id="b")
     t.complete(task)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -223,8 +208,7 @@ def signal_with_start_new(t):
         "SignalWithStartWorkflowExecution",
         **t.start_fields(signal_name="sig", signal_input=payloads("s"), input=payloads("i")),
     )
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -235,8 +219,7 @@ def signal_with_start_running(t):
     fields = t.start_fields(signal_name="sig", request_id="sws")
     t.does("signal with start", "SignalWithStartWorkflowExecution", **fields)
     t.does("repeated", "SignalWithStartWorkflowExecution", **fields)
-    t.step(done())
-    t.history()
+    t.finish()
     fields["workflow_id_reuse_policy"] = 3
     fields["request_id"] = "sws-2"
     t.does("rejecting duplicates", "SignalWithStartWorkflowExecution", **fields)
@@ -309,8 +292,7 @@ def signal_with_start_delay(t):
     fields["request_id"] = "second"
     t.does("second", "SignalWithStartWorkflowExecution", **fields)
     t.history(label="history before")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 # --- cancel and terminate
@@ -336,8 +318,7 @@ def cancel_ignored(t):
     t.start()
     t.step()
     t.cancel(workflow_execution=t.execution(t.run), first_execution_run_id=t.run)
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
@@ -348,15 +329,13 @@ def cancel_during_task(t):
     t.cancel()
     t.history(label="history during")
     t.complete(task, done(), label="closed too early")
-    t.step(done())
-    t.history()
+    t.finish()
 
 
 @scenario()
 def cancel_unasked(t):
     """The workflow cancels itself without any request."""
-    t.start()
-    t.step(command("cancel_workflow_execution"))
+    t.begin(command("cancel_workflow_execution"))
     t.history()
     t.describe()
 
@@ -399,8 +378,7 @@ def terminate_during_transient(t):
 @scenario()
 def closed_run_requests(t):
     """A closed run takes requests to cancel without a word; signal and terminate find nothing."""
-    t.start()
-    t.step(done())
+    t.begin(done())
     t.cancel()
     t.cancel("cancel again")
     t.cancel("cancel by run id", workflow_execution=t.execution(t.run))
@@ -436,8 +414,7 @@ def terminate_waiting_transient(t):
 @scenario()
 def terminate_with_activity(t):
     """Termination with one activity running, one waiting and a timer."""
-    t.start()
-    t.step(activity("a", t.queue), activity("b", "nobody-polls"), timer("t", 60))
+    t.begin(activity("a", t.queue), activity("b", "nobody-polls"), timer("t", 60))
     t.activity_task()
     t.terminate(first_execution_run_id=t.run)
     t.history()

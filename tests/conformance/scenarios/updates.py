@@ -26,8 +26,7 @@ def update_completed(t):
 def update_completed_with_failure(t):
     """A handler that fails: the outcome is the failure, the stage COMPLETED."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     incoming, request = u.requests(task)[0]
     u.answer(
         t, task, u.acceptance(incoming, request), u.response("u", failure=app_failure("no", "No"))
@@ -61,8 +60,7 @@ def update_accepted_then_completed(t):
 def update_wait_accepted_gets_outcome(t):
     """Who waits for ACCEPTED gets the outcome if it is there in the same task."""
     t.idle()
-    sent = u.later(t, stage=u.ACCEPTED)
-    task = t.task()
+    sent, task = u.delivered(t, stage=u.ACCEPTED)
     u.answer(t, task, *u.accepted(task, "at once"))
     t.settle("update", sent)
 
@@ -71,8 +69,7 @@ def update_wait_accepted_gets_outcome(t):
 def update_stage_unspecified(t):
     """No wait policy: as if COMPLETED was asked for."""
     t.idle()
-    sent = u.later(t, stage=None)
-    task = t.task()
+    sent, task = u.delivered(t, stage=None)
     u.answer(t, task, *u.accepted(task, "x"))
     t.settle("update", sent)
 
@@ -81,8 +78,7 @@ def update_stage_unspecified(t):
 def update_long_poll_ends(t):
     """After 20 s the stage that was reached is answered, with no outcome and no error."""
     t.idle()
-    sent = u.later(t, timeout=30)
-    task = t.task()
+    sent, task = u.delivered(t, timeout=30)
     incoming, request = u.requests(task)[0]
     u.answer(t, task, u.acceptance(incoming, request))
     began = time.monotonic()
@@ -103,7 +99,7 @@ def update_long_poll_admitted(t):
 @scenario()
 def update_admitted_outlives_caller(t):
     """Nobody waits for an admitted update any more: the worker gets it, and its answer is kept."""
-    u.idle(t)
+    t.idle()
     sent = u.later(t, timeout=3)
     t.settle("update", sent)
     task = t.task()
@@ -116,8 +112,7 @@ def update_admitted_outlives_caller(t):
 def update_client_deadline(t):
     """A deadline below 20 s ends the wait a little earlier, with the stage that was reached."""
     t.idle()
-    sent = u.later(t, timeout=3)
-    task = t.task()
+    sent, task = u.delivered(t, timeout=3)
     incoming, request = u.requests(task)[0]
     u.answer(t, task, u.acceptance(incoming, request))
     t.settle("update", sent)
@@ -128,15 +123,13 @@ def update_client_deadline(t):
 def update_rejected(t):
     """A validator refuses: outcome.failure with stage COMPLETED, no event, the id is free again."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     incoming, request = u.requests(task)[0]
     u.answer(t, task, u.rejection(incoming, request), commands=[])
     t.settle("update", sent)
     t.history(label="no trace")
     u.poll(t, label="poll after rejection")
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     u.answer(t, task, *u.accepted(task, "this time"))
     t.settle("update again", sent)
     t.history()
@@ -162,8 +155,7 @@ def update_rejected_many_events(t):
     """More than ten events since the last task: a task of rejections is written all the same."""
     t.start()
     t.step(*[timer(f"t{i}", 60) for i in range(12)])
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     incoming, request = u.requests(task)[0]
     t.complete(task, messages=[u.rejection(incoming, request)])
     t.settle("update", sent)
@@ -219,8 +211,7 @@ def update_unprocessed_with_commands(t):
 def update_dedupe_completed(t):
     """The same id again: the outcome comes without another event, also after the close."""
     t.idle()
-    sent = u.later(t, "u", 1)
-    task = t.task()
+    sent, task = u.delivered(t, "u", 1)
     u.answer(t, task, *u.accepted(task, "one"))
     t.settle("update", sent)
     u.send(t, "u", 2, label="again")
@@ -257,8 +248,7 @@ def update_dedupe_admitted(t):
 def update_dedupe_accepted(t):
     """The same id while the first is accepted."""
     t.idle()
-    sent = u.later(t, stage=u.ACCEPTED)
-    task = t.task()
+    sent, task = u.delivered(t, stage=u.ACCEPTED)
     u.answer(t, task, u.acceptance(*u.requests(task)[0]))
     t.settle("first", sent)
     u.send(t, stage=u.ACCEPTED, label="again")
@@ -330,8 +320,7 @@ def update_during_task_returned_inline(t):
 def update_rejected_inline(t):
     """A rejection answered with the wish for a next task: there is none."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.complete(
         task, messages=[u.rejection(*u.requests(task)[0])], return_new_workflow_task=True
     )
@@ -353,8 +342,7 @@ def update_many_in_flight(t):
     t.signal()
     task = t.task()
     u.answer(t, task, u.response("u0", "the first"))
-    sent = u.later(t, "room-again")
-    task = t.task()
+    sent, task = u.delivered(t, "room-again")
     u.answer(t, task, *u.accepted(task, "room"))
     t.settle("room again", sent)
 
@@ -382,8 +370,7 @@ def update_with_everything(t):
 def update_run_id(t):
     """By run id, by a run id that is none, by the first run's id, of a workflow that is none."""
     t.idle()
-    sent = u.later(t, workflow_execution=t.execution(t.run), stage=u.ACCEPTED)
-    task = t.task()
+    sent, task = u.delivered(t, workflow_execution=t.execution(t.run), stage=u.ACCEPTED)
     u.answer(t, task, *u.accepted(task, 1))
     t.settle("by run id", sent)
     none = "00000000-0000-4000-8000-000000000000"
@@ -404,8 +391,7 @@ def update_run_id(t):
 def update_accept_and_close(t):
     """Accepted and completed in the task that closes the workflow."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     u.answer(t, task, *u.accepted(task, "last words"), commands=[done("end")])
     t.settle("update", sent)
     u.poll(t)
@@ -416,8 +402,7 @@ def update_accept_and_close(t):
 def update_accepted_workflow_completes(t):
     """The workflow completes with an accepted update: its outcome is a failure that says so."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     u.answer(t, task, u.acceptance(*u.requests(task)[0]), commands=[done("end")])
     t.settle("update", sent)
     u.poll(t)
@@ -429,8 +414,7 @@ def update_accepted_workflow_completes(t):
 def update_accepted_workflow_terminated(t):
     """Terminated with an accepted update."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     u.answer(t, task, u.acceptance(*u.requests(task)[0]))
     t.terminate()
     t.settle("update", sent)
@@ -467,8 +451,7 @@ def update_admitted_workflow_terminated(t):
 def update_sent_workflow_terminated(t):
     """Terminated while the task of the update is in flight."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.terminate()
     t.settle("update", sent)
     u.answer(t, task, *u.accepted(task, "too late"))
@@ -479,8 +462,7 @@ def update_sent_workflow_terminated(t):
 def update_sent_workflow_completes(t):
     """The task that got the update closes the workflow without a word about it."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.complete(task, done("end"))
     t.settle("update", sent)
     t.history()
@@ -490,8 +472,7 @@ def update_sent_workflow_completes(t):
 def update_workflow_fails(t):
     """Accepted, then the workflow fails."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     u.answer(
         t,
         task,
@@ -506,8 +487,7 @@ def update_workflow_fails(t):
 def update_workflow_times_out(t):
     """The run times out with one update accepted and one admitted."""
     t.idle(workflow_run_timeout=secs(3))
-    sent = u.later(t, "accepted")
-    task = t.task()
+    sent, task = u.delivered(t, "accepted")
     u.answer(t, task, u.acceptance(*u.requests(task)[0]))
     t.signal()
     t.task()

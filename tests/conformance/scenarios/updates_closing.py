@@ -44,8 +44,7 @@ def update_run_id_continue_as_new(t):
 def update_sent_continue_as_new(t):
     """Delivered, not answered, and the run continues as new."""
     t.idle()
-    sent = u.later(t, timeout=15)
-    task = t.task()
+    sent, task = u.delivered(t, timeout=15)
     t.complete(task, _again())
     task = t.task()
     t.note("messages", [m.id for m in task.messages])
@@ -58,8 +57,7 @@ def update_sent_continue_as_new(t):
 def update_accepted_continue_as_new(t):
     """Accepted, and the run continues as new."""
     t.idle()
-    sent = u.later(t, timeout=15)
-    task = t.task()
+    sent, task = u.delivered(t, timeout=15)
     u.answer(t, task, u.acceptance(*u.requests(task)[0]), commands=[_again()])
     t.settle("update", sent)
     u.poll(t, run_id=t.run, label="poll of the run")
@@ -98,8 +96,7 @@ def update_start_delayed_run_fails(t):
 def update_start_delayed_rejected(t):
     """The first task of a delayed start has only a rejection."""
     t.start(workflow_start_delay=secs(60))
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.complete(task, messages=[u.rejection(*u.requests(task)[0])], capabilities=u.DISCARDS)
     t.settle("update", sent)
     t.history()
@@ -120,8 +117,7 @@ def update_terminated_by_start(t):
 def update_query_after_close(t):
     """Everything about an update of a closed run, read again from disk."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     u.answer(t, task, *u.accepted(task, 1), commands=[done()])
     t.settle("update", sent)
     u.poll(t, stage=u.ADMITTED, label="poll for admitted")

@@ -162,8 +162,7 @@ def update_message_parts_missing(t):
 def update_message_without_command(t):
     """Messages whose command is missing are taken after all commands."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     messages = u.accepted(task, "x")
     t.complete(task, timer("t2", 60), messages=messages)
     t.settle("update", sent)
@@ -174,8 +173,7 @@ def update_message_without_command(t):
 def update_message_order(t):
     """The events come where the commands stand."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     one, two = u.accepted(task, "x")
     commands = [*u.says(one), timer("t2", 60), *u.says(two), timer("t3", 60)]
     t.complete(task, *commands, messages=[one, two])
@@ -213,8 +211,7 @@ def update_message_large(t):
         one = u.acceptance(m, r)
         return u.says(one, two), [one, two]
 
-    sent = u.later(t, "u", timeout=5)
-    task = t.task()
+    sent, task = u.delivered(t, "u", timeout=5)
     commands, messages = make(*u.requests(task)[0])
     t.complete(task, *commands, messages=messages)
     t.settle("update", sent)
@@ -268,8 +265,7 @@ def update_while_closing(t):
 def update_unhandled_command(t):
     """A close is refused because a signal waits: the update of that task is given up."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.signal("more")
     messages = u.accepted(task, 1)
     u.answer(t, task, *messages, commands=[done()])

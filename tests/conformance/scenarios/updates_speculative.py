@@ -44,8 +44,7 @@ def speculative_shown(t):
 def speculative_dropped(t):
     """Only rejections, from a worker that can: no event, the worker's cache goes back."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     _reject(t, task)
     t.settle("update", sent)
     _shown(t, "dropped")
@@ -73,8 +72,7 @@ def speculative_dropped_twice(t):
 def speculative_dropped_unprocessed(t):
     """An empty completion drops the task as well; the update is rejected by the server."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.complete(task, capabilities=u.DISCARDS)
     t.settle("update", sent)
     t.history()
@@ -85,8 +83,7 @@ def speculative_without_events(t):
     """No event since the last task: dropped for any worker."""
     t.start()
     t.step()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.complete(task, messages=[u.rejection(*u.requests(task)[0])])
     t.settle("update", sent)
     t.history()
@@ -127,8 +124,7 @@ def speculative_signal_while_scheduled(t):
 def speculative_signal_while_started(t):
     """A signal while the task is in flight: task and start are written, the signal waits."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.signal()
     _shown(t, "after the signal")
     _reject(t, task)
@@ -188,8 +184,7 @@ def speculative_after_task(t):
 def speculative_failed(t):
     """The worker fails the task: written with its failure; the next attempt has the update."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.fail_task(task, failure=app_failure("nope"))
     _shown(t, "failed")
     task = t.task(label="next attempt", whole=True)
@@ -291,8 +286,7 @@ def speculative_timer_fires(t):
     """A timer fires while the task is in flight."""
     t.start()
     t.step(timer("t", 1))
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.wait_for("WORKFLOW_TASK_STARTED")
     time.sleep(1.3)
     _reject(t, task)
@@ -305,8 +299,7 @@ def speculative_timer_fires(t):
 def speculative_force_new(t):
     """Rejected, with the wish for another task: a heartbeat has no message, so this is none."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     _reject(t, task, force_create_new_workflow_task=True)
     t.settle("update", sent)
     t.step(done())
@@ -317,8 +310,7 @@ def speculative_force_new(t):
 def speculative_heartbeat(t):
     """An empty completion that asks for a new task: the update stays with the worker."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     incoming, request = u.requests(task)[0]
     answer = t.complete(
         task, force_create_new_workflow_task=True, return_new_workflow_task=True
@@ -350,8 +342,7 @@ def speculative_query_first(t):
 def speculative_cancel(t):
     """A cancel request while the task is in flight."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     t.cancel()
     _reject(t, task)
     t.settle("update", sent)

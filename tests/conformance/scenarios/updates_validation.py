@@ -90,8 +90,7 @@ def update_request_with_links(t):
     """Links and a request id of an update."""
     t.idle()
     link = {"workflow_event": {"namespace": "default", "workflow_id": "w", "run_id": "r"}}
-    sent = u.later(t, request={**_request(), "request_id": "r1", "links": [link]})
-    task = t.task()
+    sent, task = u.delivered(t, request={**_request(), "request_id": "r1", "links": [link]})
     u.answer(t, task, *u.accepted(task, 1))
     t.settle("update", sent)
     t.history()

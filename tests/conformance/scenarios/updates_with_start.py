@@ -120,8 +120,7 @@ def update_with_start_closed(t):
 def update_with_start_dedupe_existing(t):
     """The update is known to the run: its answer, however the start stands."""
     t.idle()
-    sent = u.later(t)
-    task = t.task()
+    sent, task = u.delivered(t)
     u.answer(t, task, *u.accepted(task, "before"))
     t.settle("update", sent)
     _both(t, "conflict fail", start={"request_id": "b", "workflow_id_conflict_policy": FAIL})
