@@ -428,7 +428,6 @@ static void next_attempt(engine_run *run, bool counts) {
   wft_clear_sticky(run);
   s->wft_failures++;
   s->wft_attempt = was_sticky || !counts ? attempt : attempt + 1;
-  if (s->wft_attempt >= UPDATES_FAIL_FROM_ATTEMPT) updates_abort(run, UPDATE_ABORT_TASK_FAILING);
   wft_schedule(run, true);
 }
 

@@ -236,14 +236,39 @@ def update_task_in_failed_state(t):
     """From the third attempt on updates are refused."""
     t.start()
     t.fail_task(t.task(), failure=app_failure())
-    u_second = u.later(t, "second", timeout=10)
-    time.sleep(0.3)
     t.fail_task(t.task(), failure=app_failure())
-    u.send(t, "third", label="at attempt 3")
-    t.settle("second", u_second)
+    u.send(t, label="at attempt 3")
     task = t.task()
     t.note("messages", [m.id for m in task.messages])
     t.complete(task)
+    t.history()
+
+
+@scenario()
+def update_in_tasks_that_fail(t):
+    """Sent with the first task, which fails twice."""
+    t.start()
+    sent = u.later(t, timeout=10)
+    time.sleep(0.3)
+    t.fail_task(t.task(), failure=app_failure())
+    t.fail_task(t.task(), failure=app_failure())
+    task = t.task()
+    u.answer(t, task, *u.accepted(task, "in the end"))
+    t.settle("update", sent)
+    t.history()
+
+
+@scenario()
+def update_between_tasks_that_fail(t):
+    """Admitted between two attempts that fail; the third one has it."""
+    t.start()
+    t.fail_task(t.task(), failure=app_failure())
+    sent = u.later(t, timeout=10)
+    time.sleep(0.3)
+    t.fail_task(t.task(), failure=app_failure())
+    task = t.task()
+    u.answer(t, task, *u.accepted(task, "in the end"))
+    t.settle("update", sent)
     t.history()
 
 
