@@ -3,6 +3,7 @@
  * disk is always right. */
 #include "audit_int.h"
 
+#include "engine/schedule.h"
 #include "proto/pb_time.h"
 #include "shard/shard_int.h"
 #include "store/memory_disk.h"
@@ -199,7 +200,14 @@ static void see_signal(audit_run *r, const pb_HistoryEvent *ev) {
   if (ev->event_type != PB_EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED) return;
   span name = ev->workflow_execution_signaled_event_attributes->signal_name;
   record *rec = model_make(r->sim, REC_SIGNAL, model_key(r->arena, r->info->workflow_id, name));
-  if (rec->seen_at == r->sim->n_audits && rec->number == r->load->run) {
+  uint32_t before = rec->seen_at == r->sim->n_audits ? rec->seen : 0;
+  bool first = !before || rec->number != r->load->run;
+  if (first) rec->attempt = (int32_t)before;
+  rec->given = first ? 1 : rec->given + 1;
+  /* A reset copies what the base and those that followed it got, each once, and knows no request
+   * ids of before: a client that repeats it once more is heard. */
+  bool copies = model_make(r->sim, REC_RUN, r->info->run_id)->text;
+  if (rec->given > (copies ? (uint32_t)rec->attempt + 1 : 1)) {
     rec->twice_at = r->sim->n_audits; /* judged after all runs */
   }
   rec->number = r->load->run;
@@ -269,7 +277,7 @@ static void check_queued(audit_run *r, store_queued q, const char *what) {
 }
 
 /* Without faults a deadline is kept: late by what the wake-up and one commit take, no more. */
-static void check_due(audit_run *r, int64_t due_ns, const char *what) {
+void audit_due(audit_run *r, int64_t due_ns, const char *what) {
   const sim *s = r->sim;
   static const int64_t late_ns = 10 * NS_PER_SEC, settled_ns = 40 * NS_PER_SEC;
   if (due_ns <= 0) BROKEN(r, "T4", "%s has no deadline", what);
@@ -286,7 +294,7 @@ static void check_activity_item(audit_run *r, const store_row *row) {
   if (act->state == PB_ACTIVITY_STATE_SCHEDULED) {
     check_queued(r, row->queued, "an activity");
   } else {
-    check_due(r, row->due_ns, "an activity that is not scheduled");
+    audit_due(r, row->due_ns, "an activity that is not scheduled");
   }
 }
 
@@ -295,7 +303,7 @@ static void check_items(audit_run *r) {
     const store_row *row = &r->load->rows[i];
     pb_store_BufferedItem *item;
     if (row->item_kind == PB_ITEM_KIND_ACTIVITY) check_activity_item(r, row);
-    if (row->item_kind == PB_ITEM_KIND_TIMER) check_due(r, row->due_ns, "a timer");
+    if (row->item_kind == PB_ITEM_KIND_TIMER) audit_due(r, row->due_ns, "a timer");
     if (row->item_kind != PB_ITEM_KIND_BUFFERED) continue;
     if (PB_DECODE(store_BufferedItem, bytes_span(row->blob), r->arena, &item)) {
       BROKEN(r, "D3", "buffered event %lld does not decode", (long long)row->id);
@@ -309,7 +317,7 @@ static void check_items(audit_run *r) {
 static void check_messages(audit_run *r) {
   for (size_t i = 0; i < r->load->n_rows; i++) {
     const store_row *row = &r->load->rows[i];
-    if (item_tells(row->item_kind) && row->due_ns) check_due(r, row->due_ns, "a message");
+    if (item_tells(row->item_kind) && row->due_ns) audit_due(r, row->due_ns, "a message");
   }
 }
 
@@ -319,11 +327,11 @@ static void check_alive(audit_run *r) {
   if (r->state->status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING) return;
   check_items(r);
   if (r->state->wft_started_id) {
-    check_due(r, row->due_ns, "a started workflow task");
+    audit_due(r, row->due_ns, "a started workflow task");
   } else if (r->state->wft_scheduled_id) {
     check_queued(r, row->queued, "a workflow task");
   } else if (r->state->first_backoff_until) {
-    check_due(r, row->due_ns, "the first backoff");
+    audit_due(r, row->due_ns, "the first backoff");
   }
 }
 
@@ -439,7 +447,7 @@ static void check_leaves(audit_run *r) {
   if (r->state->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING) {
     BROKEN(r, "D1", "it was deleted and is %s", "open");
   }
-  check_due(r, r->load->row.due_ns, "a deletion");
+  audit_due(r, r->load->row.due_ns, "a deletion");
 }
 
 static void see_start(audit_run *r) {
@@ -452,7 +460,9 @@ static void see_start(audit_run *r) {
   /* A request id holds while no other run took the place of the run that it made. */
   record *id = model_make(r->sim, REC_ID, r->info->workflow_id);
   bool of_signal = span_starts_with(r->info->request_id, SPAN(SIM_WITH_START));
-  if (!run->text && !of_signal && id->seen_at == r->sim->n_audits &&
+  /* Nor once somebody deleted that one. */
+  const record *workflow = model_make(r->sim, REC_WORKFLOW, r->info->workflow_id);
+  if (!run->text && !of_signal && !workflow->may_go && id->seen_at == r->sim->n_audits &&
       span_eq(bytes_span(id->text), r->info->request_id)) {
     BROKEN(r, "I1", "it and the run before it have the request id %.*s",
            SPAN_ARG(r->info->request_id));
@@ -483,7 +493,14 @@ static void audit_one(sim *s, int64_t key) {
   if (e) BROKEN(&r, "D3", "does not load: %s", e->what);
   const char *wrong = engine_check(r.engine, &a);
   if (wrong) BROKEN(&r, "D3", "%s", wrong);
+  bool is_schedule = engine_is_schedule(r.engine);
   engine_free(r.engine);
+  if (is_schedule) {
+    audit_schedule(&r);
+    audit_load_release(&l);
+    arena_release(&a);
+    return;
+  }
   audit_read_events(&r);
   check_stable(&r);
   audit_reset(&r);
@@ -494,6 +511,7 @@ static void audit_one(sim *s, int64_t key) {
   check_told(&r);
   audit_outside(&r);
   audit_updates(&r);
+  audit_scheduled(&r);
   check_ledger(&r);
   check_current(&r);
   see_start(&r);
@@ -507,6 +525,7 @@ void audit_disk(sim *s, bool final) {
   for (int64_t key = 1; key <= s->disk->last_run_key; key++) audit_one(s, key);
   audit_outside_all(s);
   audit_updates_all(s);
+  audit_schedules_all(s);
   LIST_FOR_EACH (n, &s->model->order) {
     record *r = CONTAINER_OF(n, record, order);
     bool lasting = r->kind == REC_START || r->kind == REC_RUN || r->kind == REC_SIGNAL;

@@ -41,6 +41,17 @@ void audit_sent_signal(audit_run *r, const pb_HistoryEvent *ev);
 /* After all runs. */
 void audit_outside_all(sim *s);
 
+/* Without faults a deadline is kept; there is one. */
+void audit_due(audit_run *r, int64_t due_ns, const char *what);
+
+/* --- audit_schedule.c --- */
+
+void audit_schedule(audit_run *r);
+/* A workflow, maybe of a schedule. */
+void audit_scheduled(audit_run *r);
+/* After all runs. */
+void audit_schedules_all(sim *s);
+
 /* --- audit_reset.c --- */
 
 void audit_reset(audit_run *r);

@@ -77,9 +77,9 @@ static bool waits_for_ever(sim *s, const store_load *l) {
   arena_release(&a);
   for (size_t i = 0; i < l->n_rows; i++) {
     const store_row *row = &l->rows[i];
-    bool child = row->item_kind == PB_ITEM_KIND_CHILD;
-    bool idle = row->item_kind == PB_ITEM_KIND_UPDATE || (child && has_ended(s, row));
-    forever = forever && idle;
+    bool waits = row->due_ns || row->queued.queue;
+    if (row->item_kind == PB_ITEM_KIND_CHILD) waits = waits || !has_ended(s, row);
+    forever = forever && !waits;
   }
   return forever && r && r->text;
 }

@@ -399,6 +399,12 @@ static void judge_client(sim *s, sim_call *c, const void *request, const void *r
     case CALL_update_with_start:
       update_with_start_answered(s, request, response, a);
       break;
+    case CALL_create_schedule:
+    case CALL_patch_schedule:
+    case CALL_delete_schedule:
+    case CALL_describe_schedule:
+      model_schedule_answered(s, c, request, response);
+      break;
     case CALL_reset:
       reset_answered(s, request, AS(ResetWorkflowExecutionResponse, response)->run_id);
       break;
@@ -451,7 +457,9 @@ static void judge_error(sim *s, const sim_call *c, const err *e, const void *req
   }
   judge_race(s, c, e);
   if (e->code != ERR_NOT_FOUND) return;
-  if (c->method == CALL_describe) {
+  if (c->method == CALL_describe_schedule) {
+    model_schedule_not_found(s, ((const pb_DescribeScheduleRequest *)request)->schedule_id);
+  } else if (c->method == CALL_describe) {
     const pb_DescribeWorkflowExecutionRequest *r = request;
     judge_not_found(s, c, r->execution);
   } else if (c->method == CALL_history) {

@@ -36,6 +36,17 @@ static void serve_reset(shard *s, shard_op *op, const void *p) {
   if (r->workflow_task_finish_event_id == SIM_RESET_LAST_TASK) how.point = SHARD_RESET_LAST_TASK;
   shard_reset(s, op, r, how);
 }
+static void serve_create_schedule(shard *s, shard_op *op, const void *p) {
+  const pb_CreateScheduleRequest *r = p;
+  const pb_NewWorkflowExecutionInfo *w = r->schedule->action->start_workflow;
+  pb_StartWorkflowExecutionRequest *start = pb_new(op->arena, StartWorkflowExecutionRequest);
+  start->workflow_type = w->workflow_type;
+  start->task_queue = w->task_queue;
+  start->workflow_task_timeout = w->workflow_task_timeout;
+  start->workflow_id_reuse_policy = PB_WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE;
+  start->workflow_id_conflict_policy = PB_WORKFLOW_ID_CONFLICT_POLICY_FAIL;
+  shard_create_schedule(s, op, r, start);
+}
 static void serve_history(shard *s, shard_op *op, const void *r) { shard_history(s, op, r, true); }
 #define SERVE(name) \
   static void serve_##name(shard *s, shard_op *op, const void *r) { shard_##name(s, op, r); }
@@ -44,7 +55,7 @@ SERVE(query) SERVE(reset_sticky) SERVE(poll_workflow) SERVE(wft_complete) SERVE(
 SERVE(query_complete) SERVE(poll_activity) SERVE(activity_complete) SERVE(activity_fail)
 SERVE(activity_cancel) SERVE(activity_heartbeat) SERVE(activity_complete_by_id)
 SERVE(shutdown_worker) SERVE(describe_task_queue) SERVE(update) SERVE(poll_update)
-SERVE(delete)
+SERVE(delete) SERVE(patch_schedule) SERVE(delete_schedule) SERVE(describe_schedule)
     /* clang-format on */
 
     static const struct method {

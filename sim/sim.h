@@ -5,10 +5,13 @@
  *   net.c                          the transport's stand-in: delays, lost requests, lost replies
  *   world.c                        clock, scheduler, and the life of the server: crash, drain, open
  *   program.c program_update.c     the workflow that workers run: history -> commands, messages
- *   model.c model_update.c         what was promised: acknowledgements, and checks of each answer
+ *   model.c model_update.c model_schedule.c
+ *                                  what was promised: acknowledgements, and checks of each answer
  *   audit.c                        what the disk holds, against the model and the rules of a run
  *   audit_outside.c                what runs told each other: every message has one effect
  *   audit_update.c audit_reset.c   updates in history; what a reset keeps
+ *   audit_schedule.c               schedules and what they start
+ *   caretaker.c                    ends, after the faults, what does not end by itself
  *   audit_open.c                   what is under way and what does not end
  *   model_gone.c                   what a deletion may take, what a reset copied
  *   mutant.c                       broken builds on request, to prove that the checks see them
@@ -195,7 +198,9 @@ void swarm_choose(sim *s);
   X(shutdown_worker, ShutdownWorker) X(describe_task_queue, DescribeTaskQueue) \
   X(update, UpdateWorkflowExecution) X(poll_update, PollWorkflowExecutionUpdate) \
   X(update_with_start, ExecuteMultiOperation) X(reset, ResetWorkflowExecution) \
-  X(delete, DeleteWorkflowExecution)
+  X(delete, DeleteWorkflowExecution) X(create_schedule, CreateSchedule) \
+  X(patch_schedule, PatchSchedule) X(delete_schedule, DeleteSchedule) \
+  X(describe_schedule, DescribeSchedule)
 /* clang-format on */
 
 typedef enum sim_method {
@@ -298,7 +303,8 @@ typedef enum record_kind {
   REC_RUN,      /* run id; acknowledged: somebody was told that it exists; text: the run that a
                    reset made it from; number: its first event that is not of that one; given: it
                    has the signals that came later; accepted: its deletion was acknowledged */
-  REC_SIGNAL,   /* workflow id, signal name */
+  REC_SIGNAL,   /* workflow id, signal name; in an audit: number: the run it was found in last,
+                   given: how often there, attempt: how often before */
   REC_WFT,      /* token of a workflow task -> accepted */
   REC_TOKEN,    /* token of an activity task -> text: key of its attempt */
   REC_ATTEMPT,  /* run id, activity id, attempt -> accepted; text: the failure that was accepted */
@@ -308,6 +314,10 @@ typedef enum record_kind {
   REC_ID,       /* workflow id -> text: request id of the newest run that the audit saw */
   REC_CLOSED,   /* run id: was acknowledged to be closed */
   REC_CHILD,    /* run id of the parent, initiated event -> text: first run id of the child */
+  REC_SCHEDULE, /* schedule id; number: its client; text: its notes, where they are known; attempt:
+                   its overlap policy; accepted: its deletion was acknowledged; given: workflows of
+                   it that are open */
+  REC_ACTION,   /* id of a workflow that a schedule starts */
   REC_STARTED,  /* run id of a child; acknowledged: a parent knows that it was started */
   REC_SENT,     /* name of a signal that a run sent */
   REC_UPDATE,   /* run id, update id -> text: outcome; number: its accepted event; accepted:
@@ -330,10 +340,12 @@ typedef struct record {
   size_t n_disk;          /* REC_RUN: events on disk at the last audit */
   bytes *text, *workflow; /* REC_UPDATE: id of its workflow */
   bool may_go;            /* it was in a run that somebody asked to delete */
-  bool told_again;        /* REC_SENT: a reset came between the signal and its answer */
-  uint64_t seen_at;       /* number of the audit that found it on disk */
-  uint64_t twice_at;      /* REC_SIGNAL: of the audit that found it twice in one run */
-  uint32_t seen;          /* how often */
+  /* REC_SENT: a reset came between the signal and its answer; REC_SCHEDULE: it was triggered, so
+   * that two of its times may be one. */
+  bool told_again;
+  uint64_t seen_at;  /* number of the audit that found it on disk */
+  uint64_t twice_at; /* REC_SIGNAL: of the audit that found it twice in one run */
+  uint32_t seen;     /* how often */
 } record;
 
 typedef struct model {
@@ -365,6 +377,17 @@ record *model_update_of(sim *s, span run_id, span update_id);
 void model_update_names(const record *r, pb_UpdateRef *ref, arena *a);
 void model_update_answered(sim *s, const pb_UpdateRef *ref, int32_t stage,
                            const pb_Outcome *outcome, arena *a);
+
+/* --- model_schedule.c --- */
+
+void model_schedule_asked(sim *s, span id, const pb_SchedulePatch *patch);
+void model_schedule_deleting(sim *s, span id);
+void model_schedule_answered(sim *s, const sim_call *c, const void *request, const void *response);
+void model_schedule_not_found(sim *s, span id);
+
+/* --- caretaker.c --- */
+
+void caretaker_start(sim *s);
 
 /* --- audit.c --- */
 

@@ -336,6 +336,7 @@ static void be_quiet(sim *s) {
   s->quiet_ns = s->now_ns;
   sim_trace(s, "faults are off");
   if (s->store) store_memory_end_faults(s->store);
+  caretaker_start(s);
 }
 
 void sim_run(sim *s) {
