@@ -137,7 +137,10 @@ static void check_activity_started(audit_run *r, const pb_HistoryEvent *ev) {
       begun->activity_task_scheduled_event_attributes;
   pb_RetryPolicy policy;
   program_retry(program_of_input(sched->input), sched->activity_id, &policy, r->arena);
-  if (policy.maximum_attempts && at->attempt > policy.maximum_attempts) {
+  const record *activity =
+      model_find(r->sim, REC_ACTIVITY, model_key(r->arena, r->info->run_id, sched->activity_id));
+  bool limited = policy.maximum_attempts && !(activity && activity->pause);
+  if (limited && at->attempt > policy.maximum_attempts) {
     BROKEN(r, "T3", "activity %.*s took attempt %d of %d", SPAN_ARG(sched->activity_id),
            at->attempt, policy.maximum_attempts);
   }
@@ -291,6 +294,12 @@ static void check_activity_item(audit_run *r, const store_row *row) {
   pb_store_ActivityItem *act;
   span blob = bytes_span(row->blob);
   if (PB_DECODE(store_ActivityItem, blob, r->arena, &act)) BROKEN(r, "D3", "activity %d", 0);
+  span name = model_key(r->arena, r->info->run_id, act->scheduled->activity_id);
+  const record *known = model_find(r->sim, REC_ACTIVITY, name);
+  if (known && known->pause == PAUSE_DONE && !act->pause) {
+    BROKEN(r, "P1", "the pause of %.*s is lost", SPAN_ARG(name));
+  }
+  if (act->pause) return; /* it stands still */
   if (act->state == PB_ACTIVITY_STATE_SCHEDULED) {
     check_queued(r, row->queued, "an activity");
   } else {
@@ -526,6 +535,7 @@ void audit_disk(sim *s, bool final) {
   audit_outside_all(s);
   audit_updates_all(s);
   audit_schedules_all(s);
+  audit_visible(s);
   LIST_FOR_EACH (n, &s->model->order) {
     record *r = CONTAINER_OF(n, record, order);
     bool lasting = r->kind == REC_START || r->kind == REC_RUN || r->kind == REC_SIGNAL;

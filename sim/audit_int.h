@@ -52,6 +52,11 @@ void audit_scheduled(audit_run *r);
 /* After all runs. */
 void audit_schedules_all(sim *s);
 
+/* --- audit_visible.c --- */
+
+/* After all runs. */
+void audit_visible(sim *s);
+
 /* --- audit_reset.c --- */
 
 void audit_reset(audit_run *r);

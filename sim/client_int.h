@@ -15,7 +15,8 @@ typedef struct client {
 #define CLIENT_DEEDS(X) \
   X(start) X(signal_with_start) X(signal_run) X(cancel) X(terminate) X(describe) X(query) \
   X(read_history) X(read_reverse) X(reset_sticky) X(describe_queue) X(update) \
-  X(update_with_start) X(poll_update) X(reset) X(delete) X(schedule)
+  X(update_with_start) X(poll_update) X(reset) X(delete) X(schedule) X(operate) \
+  X(list) X(count) X(batch)
 /* clang-format on */
 
 /* A deed ends in client_send, or in client_later. */

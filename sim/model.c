@@ -257,13 +257,19 @@ static void activity_given(sim *s, const pb_PollActivityTaskQueueResponse *r, ar
   pb_RetryPolicy policy;
   program_retry(plan, r->activity_id, &policy, a);
   if (!activity->text) activity->text = bytes_copy(r->activity_id);
+  if (!activity->workflow) activity->workflow = bytes_copy(r->workflow_execution->workflow_id);
+  if (activity->pause == PAUSE_DONE) {
+    sim_broken(s, "P1", "activity %.*s is paused and handed out", SPAN_ARG(name));
+  }
   activity->number = (int64_t)plan.seed;
   attempt->number = r->attempt;
   set_text(model_make(s, REC_TOKEN, r->task_token), attempt->key);
   attempt->newest = sim_hash(r->task_token);
   attempt->time_ns = s->now_ns;
   attempt->epoch = s->epoch;
-  if (policy.maximum_attempts && r->attempt > policy.maximum_attempts) {
+  /* One that is paused in its last attempt gets another. */
+  bool limited = policy.maximum_attempts && !activity->pause;
+  if (limited && r->attempt > policy.maximum_attempts) {
     sim_broken(s, "T3", "attempt %d of %.*s, of %d allowed", r->attempt, SPAN_ARG(name),
                policy.maximum_attempts);
   }
@@ -273,13 +279,18 @@ static void activity_given(sim *s, const pb_PollActivityTaskQueueResponse *r, ar
   if (attempt->accepted) {
     sim_broken(s, "T1", "attempt %.*s was answered and is handed out", SPAN_ARG(attempt->key));
   }
-  if (attempt->given++ && r->attempt == policy.maximum_attempts) {
+  if (attempt->given++ && limited && r->attempt == policy.maximum_attempts) {
     sim_broken(s, "T3", "the last attempt of %.*s is handed out twice", SPAN_ARG(name));
   }
   if (s->now_ns < activity->time_ns) {
     sim_broken(s, "T3", "attempt %d of %.*s comes %lld ms before its backoff ends", r->attempt,
                SPAN_ARG(name), (long long)((activity->time_ns - s->now_ns) / NS_PER_MS));
   }
+}
+
+static void activity_paused(sim *s, const pb_PauseActivityRequest *q, arena *a) {
+  record *r = model_make(s, REC_ACTIVITY, model_key(a, q->execution->run_id, q->id));
+  if (r->pause == PAUSE_ASKED) r->pause = PAUSE_DONE;
 }
 
 static void history_given(sim *s, const sim_call *c, const void *request,
@@ -362,6 +373,12 @@ static void judge_read(sim *s, sim_call *c, const void *request, const void *res
     case CALL_history_reverse:
       reverse_given(s, request, response);
       break;
+    case CALL_list:
+      model_listed(s, c, request, response);
+      break;
+    case CALL_count:
+      model_counted(s, c, request, response);
+      break;
     case CALL_update:
       model_update_answered(s, AS(UpdateWorkflowExecutionResponse, response)->update_ref,
                             AS(UpdateWorkflowExecutionResponse, response)->stage,
@@ -404,6 +421,13 @@ static void judge_client(sim *s, sim_call *c, const void *request, const void *r
     case CALL_delete_schedule:
     case CALL_describe_schedule:
       model_schedule_answered(s, c, request, response);
+      break;
+    case CALL_start_batch:
+      model_make(s, REC_BATCH, AS(StartBatchOperationRequest, request)->job_id)->acknowledged =
+          true;
+      break;
+    case CALL_activity_pause:
+      activity_paused(s, request, a);
       break;
     case CALL_reset:
       reset_answered(s, request, AS(ResetWorkflowExecutionResponse, response)->run_id);
@@ -457,7 +481,9 @@ static void judge_error(sim *s, const sim_call *c, const err *e, const void *req
   }
   judge_race(s, c, e);
   if (e->code != ERR_NOT_FOUND) return;
-  if (c->method == CALL_describe_schedule) {
+  if (c->method == CALL_describe_batch) {
+    model_batch_not_found(s, ((const pb_DescribeBatchOperationRequest *)request)->job_id);
+  } else if (c->method == CALL_describe_schedule) {
     model_schedule_not_found(s, ((const pb_DescribeScheduleRequest *)request)->schedule_id);
   } else if (c->method == CALL_describe) {
     const pb_DescribeWorkflowExecutionRequest *r = request;

@@ -47,6 +47,28 @@ static void serve_create_schedule(shard *s, shard_op *op, const void *p) {
   start->workflow_id_conflict_policy = PB_WORKFLOW_ID_CONFLICT_POLICY_FAIL;
   shard_create_schedule(s, op, r, start);
 }
+static filter *read_filter(shard *s, shard_op *op, span query) {
+  const shard_namespace_info *ns = shard_namespace(s, op->ns_name);
+  filter_context c = {.ns = ns->record, .run_key = shard_run_key, .arena = op->arena};
+  filter *f = arena_new(op->arena, filter);
+  err *e = filter_read(&c, query, f);
+  ASSERT(!e);
+  return f;
+}
+static void serve_list(shard *s, shard_op *op, const void *p) {
+  const pb_ListWorkflowExecutionsRequest *r = p;
+  shard_list l = {.filter = read_filter(s, op, r->query),
+                  .query = r->query,
+                  .limit = (size_t)r->page_size,
+                  .page_token = r->next_page_token};
+  shard_list_runs(s, op, &l);
+}
+static void serve_count(shard *s, shard_op *op, const void *p) {
+  shard_count_runs(s, op, read_filter(s, op, ((const pb_CountWorkflowExecutionsRequest *)p)->query));
+}
+static void serve_describe_batch(shard *s, shard_op *op, const void *p) {
+  shard_describe_batch(s, op, ((const pb_DescribeBatchOperationRequest *)p)->job_id);
+}
 static void serve_history(shard *s, shard_op *op, const void *r) { shard_history(s, op, r, true); }
 #define SERVE(name) \
   static void serve_##name(shard *s, shard_op *op, const void *r) { shard_##name(s, op, r); }
@@ -56,6 +78,7 @@ SERVE(query_complete) SERVE(poll_activity) SERVE(activity_complete) SERVE(activi
 SERVE(activity_cancel) SERVE(activity_heartbeat) SERVE(activity_complete_by_id)
 SERVE(shutdown_worker) SERVE(describe_task_queue) SERVE(update) SERVE(poll_update)
 SERVE(delete) SERVE(patch_schedule) SERVE(delete_schedule) SERVE(describe_schedule)
+SERVE(activity_pause) SERVE(activity_unpause) SERVE(activity_update_options) SERVE(start_batch)
     /* clang-format on */
 
     static const struct method {
@@ -111,6 +134,24 @@ static void leave_server(sim_call *c) {
   c->at_server = false;
 }
 
+/* Lists and counts are answered in the shard's own words. */
+static const void *as_message(sim_call *c, const void *response) {
+  if (c->method == CALL_list) {
+    const shard_listed *l = response;
+    pb_ListWorkflowExecutionsResponse *r = pb_new(&c->arena, ListWorkflowExecutionsResponse);
+    r->executions.v = l->v;
+    r->executions.n = l->n;
+    r->next_page_token = l->next_page_token;
+    return r;
+  }
+  if (c->method == CALL_count) {
+    pb_CountWorkflowExecutionsResponse *r = pb_new(&c->arena, CountWorkflowExecutionsResponse);
+    r->count = ((const shard_counted *)response)->count;
+    return r;
+  }
+  return response;
+}
+
 static void on_done(shard_op *op, const err *e, const void *response) {
   sim_call *c = CONTAINER_OF(op, sim_call, op);
   sim *s = c->sim;
@@ -119,7 +160,7 @@ static void on_done(shard_op *op, const err *e, const void *response) {
   c->answered_ns = s->now_ns;
   c->code = e ? e->code : ERR_OK;
   if (e) buf_adds(&c->what, e->what);
-  if (!e) pb_encode(methods[c->method].response, response, &c->got);
+  if (!e) pb_encode(methods[c->method].response, as_message(c, response), &c->got);
   sim_trace(s, "done %s %s %s %016llx", methods[c->method].name, err_code_name(c->code),
             e ? e->what : "", (unsigned long long)sim_hash(buf_span(&c->got)));
   s->n_ok += !e;

@@ -5,12 +5,13 @@
  *   net.c                          the transport's stand-in: delays, lost requests, lost replies
  *   world.c                        clock, scheduler, and the life of the server: crash, drain, open
  *   program.c program_update.c     the workflow that workers run: history -> commands, messages
- *   model.c model_update.c model_schedule.c
+ *   model.c model_update.c model_schedule.c model_list.c
  *                                  what was promised: acknowledgements, and checks of each answer
  *   audit.c                        what the disk holds, against the model and the rules of a run
  *   audit_outside.c                what runs told each other: every message has one effect
  *   audit_update.c audit_reset.c   updates in history; what a reset keeps
  *   audit_schedule.c               schedules and what they start
+ *   audit_visible.c                what lists read
  *   caretaker.c                    ends, after the faults, what does not end by itself
  *   audit_open.c                   what is under way and what does not end
  *   model_gone.c                   what a deletion may take, what a reset copied
@@ -160,6 +161,7 @@ struct sim {
 
   struct model *model;
   uint64_t next_id;
+  uint64_t errands; /* of the caretaker, not done yet */
   uint64_t n_crashes, n_drains, n_calls, n_ok, n_audits, n_runs, n_deletes;
 };
 
@@ -200,7 +202,10 @@ void swarm_choose(sim *s);
   X(update_with_start, ExecuteMultiOperation) X(reset, ResetWorkflowExecution) \
   X(delete, DeleteWorkflowExecution) X(create_schedule, CreateSchedule) \
   X(patch_schedule, PatchSchedule) X(delete_schedule, DeleteSchedule) \
-  X(describe_schedule, DescribeSchedule)
+  X(describe_schedule, DescribeSchedule) X(activity_pause, PauseActivity) \
+  X(activity_unpause, UnpauseActivity) X(activity_update_options, UpdateActivityOptions) \
+  X(list, ListWorkflowExecutions) X(count, CountWorkflowExecutions) \
+  X(start_batch, StartBatchOperation) X(describe_batch, DescribeBatchOperation)
 /* clang-format on */
 
 typedef enum sim_method {
@@ -317,6 +322,7 @@ typedef enum record_kind {
   REC_SCHEDULE, /* schedule id; number: its client; text: its notes, where they are known; attempt:
                    its overlap policy; accepted: its deletion was acknowledged; given: workflows of
                    it that are open */
+  REC_BATCH,    /* job id */
   REC_ACTION,   /* id of a workflow that a schedule starts */
   REC_STARTED,  /* run id of a child; acknowledged: a parent knows that it was started */
   REC_SENT,     /* name of a signal that a run sent */
@@ -324,10 +330,14 @@ typedef enum record_kind {
                    completed events; given: it was rejected */
 } record_kind;
 
+/* Of an activity. Unknown: somebody unpaused it, or tried to. */
+typedef enum pause_state { PAUSE_NONE, PAUSE_ASKED, PAUSE_DONE, PAUSE_UNKNOWN } pause_state;
+
 typedef struct record {
   hmap_node node;
   list_node order;
   record_kind kind;
+  pause_state pause;
   span key; /* owned */
   bool acknowledged;
   uint32_t accepted, given; /* answers taken; times handed out */
@@ -338,7 +348,7 @@ typedef struct record {
   uint64_t *events; /* REC_RUN: hash of each event that was shown, 0: not yet */
   size_t n_events;
   size_t n_disk;          /* REC_RUN: events on disk at the last audit */
-  bytes *text, *workflow; /* REC_UPDATE: id of its workflow */
+  bytes *text, *workflow; /* REC_UPDATE, REC_ACTIVITY: id of its workflow */
   bool may_go;            /* it was in a run that somebody asked to delete */
   /* REC_SENT: a reset came between the signal and its answer; REC_SCHEDULE: it was triggered, so
    * that two of its times may be one. */
@@ -384,6 +394,16 @@ void model_schedule_asked(sim *s, span id, const pb_SchedulePatch *patch);
 void model_schedule_deleting(sim *s, span id);
 void model_schedule_answered(sim *s, const sim_call *c, const void *request, const void *response);
 void model_schedule_not_found(sim *s, span id);
+
+/* --- model_list.c --- */
+
+/* What a list says of time may be as old as the wait of its query for the disk. */
+#define SIM_LIST_LAG_NS (2 * NS_PER_SEC)
+void model_listed(sim *s, const sim_call *c, const pb_ListWorkflowExecutionsRequest *q,
+                  const pb_ListWorkflowExecutionsResponse *l);
+void model_counted(sim *s, const sim_call *c, const pb_CountWorkflowExecutionsRequest *q,
+                   const pb_CountWorkflowExecutionsResponse *r);
+void model_batch_not_found(sim *s, span job_id);
 
 /* --- caretaker.c --- */
 

@@ -351,7 +351,7 @@ void sim_run(sim *s) {
   for (uint64_t n = 0;; n++) {
     one_step(s);
     if (n % 64) continue;
-    if (s->state == SERVER_UP && audit_open_runs(s) == 0) break;
+    if (s->state == SERVER_UP && !s->errands && audit_open_runs(s) == 0) break;
     if (s->now_ns > until || s->step > last) {
       audit_disk(s, true);
       audit_say_open(s);
