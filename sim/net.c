@@ -64,7 +64,8 @@ static void serve_list(shard *s, shard_op *op, const void *p) {
   shard_list_runs(s, op, &l);
 }
 static void serve_count(shard *s, shard_op *op, const void *p) {
-  shard_count_runs(s, op, read_filter(s, op, ((const pb_CountWorkflowExecutionsRequest *)p)->query));
+  const pb_CountWorkflowExecutionsRequest *r = p;
+  shard_count_runs(s, op, read_filter(s, op, r->query));
 }
 static void serve_describe_batch(shard *s, shard_op *op, const void *p) {
   shard_describe_batch(s, op, ((const pb_DescribeBatchOperationRequest *)p)->job_id);
