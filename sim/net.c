@@ -264,6 +264,24 @@ void net_check_waits(sim *s) {
 
 /* --- at the caller --- */
 
+/* Polls would take tasks that nobody answers for; what follows a deletion would be made again. */
+static bool may_come_twice(sim_method m) {
+  return m != CALL_poll_workflow && m != CALL_poll_activity && m != CALL_create_schedule &&
+         m != CALL_patch_schedule;
+}
+
+/* Nobody waits for the answer to a copy. */
+static void copy_later(sim *s, const sim_call *c) {
+  sim_call *copy = mem_new(sim_call);
+  copy->sim = s;
+  copy->method = c->method;
+  copy->sent_ns = s->now_ns;
+  copy->sent = bytes_ref(c->sent);
+  copy->op.deadline_ns = c->op.deadline_ns;
+  sim_trace(s, "request %s comes twice", methods[c->method].name);
+  sim_at(s, s->now_ns + delay(s) + (int64_t)sim_below(s, 3000) * NS_PER_MS, arrive, copy);
+}
+
 sim_call *net_call(sim *s, sim_method m, const void *request, int64_t wait_ns,
                    void (*on_reply)(sim *s, sim_call *c), void *who) {
   sim_call *c = mem_new(sim_call);
@@ -278,6 +296,7 @@ sim_call *net_call(sim *s, sim_method m, const void *request, int64_t wait_ns,
   s->n_calls++;
   int64_t takes = delay(s);
   c->op.deadline_ns = wait_ns ? s->now_ns + wait_ns : INT64_MAX;
+  if (may_come_twice(m) && sim_fault(s, s->swarm.dup_per_1000, 1000)) copy_later(s, c);
   if (sim_fault(s, s->swarm.drop_per_1000, 1000)) {
     sim_trace(s, "request %s is lost", methods[m].name);
     reply_lost(s, c);

@@ -85,6 +85,8 @@ typedef struct sim_swarm {
   uint32_t crash_in;                 /* one step in so many; 0: never */
   uint32_t drain_per_100;            /* of the ends of the server: by a drain */
   uint32_t drop_per_1000;            /* of requests, and of replies */
+  uint32_t dup_per_1000;             /* of requests: a second copy arrives some time later */
+  uint32_t full_per_10000;           /* of steps: the disk is full for some transactions */
   uint32_t delay_ms;                 /* largest, one way */
   uint32_t disk_turns;               /* largest, of a commit or a load */
   uint32_t disk_ms;                  /* the clock may move so much while the disk works */

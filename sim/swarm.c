@@ -29,6 +29,8 @@ void swarm_choose(sim *s) {
   w->crash_in = crash_rate(s);
   w->drain_per_100 = some(s, 40, 60);
   w->drop_per_1000 = some(s, 40, 120);
+  w->dup_per_1000 = some(s, 40, 80);
+  w->full_per_10000 = some(s, 25, 30);
   w->delay_ms = on(s, 50) ? between(s, 0, 5) : between(s, 0, 400);
   w->disk_turns = between(s, 0, 6);
   w->disk_ms = some(s, 40, 300);

@@ -315,6 +315,10 @@ static void move_clock(sim *s) {
 static void one_step(sim *s) {
   s->step++;
   s->now_ns += 1000 * (int64_t)(1 + sim_below(s, 20));
+  if (s->store && sim_fault(s, s->swarm.full_per_10000, 10000)) {
+    sim_trace(s, "the disk is full");
+    store_memory_fail_commits(s->store, 1 + (uint32_t)sim_below(s, 20));
+  }
   if (may_crash(s)) {
     server_end(s);
   } else if (!list_empty(&s->env.posted) && sim_fault(s, s->swarm.disk_ms ? 20 : 0, 1000)) {
