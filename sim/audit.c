@@ -457,6 +457,9 @@ static void check_leaves(audit_run *r) {
     BROKEN(r, "D1", "it was deleted and is %s", "open");
   }
   audit_due(r, r->load->row.due_ns, "a deletion");
+  if (r->load->row.due_ns > r->sim->now_ns + 10 * NS_PER_SEC) {
+    BROKEN(r, "D1", "its deletion is put off to %lld", (long long)r->load->row.due_ns);
+  }
 }
 
 static void see_start(audit_run *r) {
