@@ -164,8 +164,6 @@ MUTANTS = [
     ("schedule/scheduler.c",
      "info_of(s)->running_workflows.n > 0 || state->starting > 0,", "false,",
      "a schedule does not know what it started"),
-    ("schedule/scheduler.c", "info_of(s)->running_workflows.n > 0 || state->starting > 0,",
-     "info_of(s)->running_workflows.n > 0,", "a schedule forgets a start that is on its way"),
     ("engine/visible.c", "  v->closed_ns = s->close_time;\n", "",
      "lists do not know when a run closed"),
     ("engine/visible.c", "run->tx.saved.status != run->state.status ||", "",
