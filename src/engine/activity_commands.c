@@ -76,13 +76,17 @@ static err *check_schedule(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES;
   const engine_run *run = c->run;
   const engine_limits *l = run->tx.st->host->limits;
-  static const pb_ScheduleActivityTaskCommandAttributes none;
+  COMMAND_NEEDS(c, cmd, schedule_activity_task_command_attributes, BAD_SCHEDULE_ACTIVITY_ATTRIBUTES,
+                "ScheduleActivityTask");
   const pb_ScheduleActivityTaskCommandAttributes *in =
-      cmd->which_attributes == PB_Command_schedule_activity_task_command_attributes_FIELD
-          ? cmd->schedule_activity_task_command_attributes
-          : &none;
+      cmd->schedule_activity_task_command_attributes;
   const char *why = schedule_problem(in, run->tx.arena);
   if (why) return command_refuse(c, cause, "%s", why);
+  if (in->use_workflow_build_id &&
+      !span_eq(in->task_queue->name, run->info->started->task_queue->name)) {
+    return command_refuse(c, cause, "%s",
+                          "Activity with UseCompatibleVersion cannot run on different task queue.");
+  }
   TRY(command_check_bytes(c, in->input.n, l->blob_bytes, cause,
                           "ScheduleActivityTaskCommandAttributes.Input"));
   if (run->activities >= l->pending) {
@@ -168,11 +172,11 @@ static void cancel_not_started(command_ctx *c, engine_item *it, int64_t requeste
 
 err *command_cancel_activity(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES;
+  COMMAND_NEEDS(c, cmd, request_cancel_activity_task_command_attributes,
+                BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES, "RequestCancelActivityTask");
   const pb_RequestCancelActivityTaskCommandAttributes *in =
-      cmd->which_attributes == PB_Command_request_cancel_activity_task_command_attributes_FIELD
-          ? cmd->request_cancel_activity_task_command_attributes
-          : NULL;
-  if (!in || !in->scheduled_event_id) {
+      cmd->request_cancel_activity_task_command_attributes;
+  if (in->scheduled_event_id <= 0) {
     return command_refuse(c, cause,
                           "ScheduledEventId is not set on RequestCancelActivityTaskCommand.");
   }

@@ -177,11 +177,9 @@ static void resolve_timeouts(arena *a, const attributes *in,
 }
 
 err *command_start_child(command_ctx *c, const pb_Command *cmd) {
-  static const attributes none;
-  const attributes *in =
-      cmd->which_attributes == PB_Command_start_child_workflow_execution_command_attributes_FIELD
-          ? cmd->start_child_workflow_execution_command_attributes
-          : &none;
+  COMMAND_NEEDS(c, cmd, start_child_workflow_execution_command_attributes,
+                BAD_START_CHILD_EXECUTION_ATTRIBUTES, "StartChildWorkflowExecution");
+  const attributes *in = cmd->start_child_workflow_execution_command_attributes;
   pb_SearchAttributes *known;
   TRY(check_child(c, in, &known));
   engine_run *run = c->run;

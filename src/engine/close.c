@@ -121,13 +121,6 @@ static int32_t decide_next(engine_run *run, const pb_Failure *failure, bool time
 
 /* --- commands --- */
 
-#define NEED_ATTRIBUTES(c, cmd, field, CAUSE, Name)                                   \
-  do {                                                                                \
-    if ((cmd)->which_attributes != PB_Command_##field##_FIELD || !(cmd)->field)       \
-      return command_refuse((c), PB_WORKFLOW_TASK_FAILED_CAUSE_##CAUSE,               \
-                            Name "CommandAttributes is not set on " Name "Command."); \
-  } while (0)
-
 /* What arrived while the task ran must be seen before the run may end. */
 static err *check_nothing_waits(command_ctx *c) {
   if (!run_has_unseen(c->run)) return NULL;
@@ -136,8 +129,8 @@ static err *check_nothing_waits(command_ctx *c) {
 
 err *command_complete_run(command_ctx *c, const pb_Command *cmd) {
   TRY(check_nothing_waits(c));
-  NEED_ATTRIBUTES(c, cmd, complete_workflow_execution_command_attributes,
-                  BAD_COMPLETE_WORKFLOW_EXECUTION_ATTRIBUTES, "CompleteWorkflowExecution");
+  COMMAND_NEEDS(c, cmd, complete_workflow_execution_command_attributes,
+                BAD_COMPLETE_WORKFLOW_EXECUTION_ATTRIBUTES, "CompleteWorkflowExecution");
   const pb_CompleteWorkflowExecutionCommandAttributes *in =
       cmd->complete_workflow_execution_command_attributes;
   tx *t = &c->run->tx;
@@ -159,8 +152,8 @@ err *command_complete_run(command_ctx *c, const pb_Command *cmd) {
 
 err *command_fail_run(command_ctx *c, const pb_Command *cmd) {
   TRY(check_nothing_waits(c));
-  NEED_ATTRIBUTES(c, cmd, fail_workflow_execution_command_attributes,
-                  BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES, "FailWorkflowExecution");
+  COMMAND_NEEDS(c, cmd, fail_workflow_execution_command_attributes,
+                BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES, "FailWorkflowExecution");
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES;
   const pb_Failure *failure = cmd->fail_workflow_execution_command_attributes->failure;
   tx *t = &c->run->tx;
@@ -183,8 +176,8 @@ err *command_fail_run(command_ctx *c, const pb_Command *cmd) {
 
 err *command_cancel_run(command_ctx *c, const pb_Command *cmd) {
   TRY(check_nothing_waits(c));
-  NEED_ATTRIBUTES(c, cmd, cancel_workflow_execution_command_attributes,
-                  BAD_CANCEL_WORKFLOW_EXECUTION_ATTRIBUTES, "CancelWorkflowExecution");
+  COMMAND_NEEDS(c, cmd, cancel_workflow_execution_command_attributes,
+                BAD_CANCEL_WORKFLOW_EXECUTION_ATTRIBUTES, "CancelWorkflowExecution");
   tx *t = &c->run->tx;
   EVENT(t, ev, attrs, WORKFLOW_EXECUTION_CANCELED, workflow_execution_canceled_event_attributes,
         WorkflowExecutionCanceledEventAttributes);
@@ -247,6 +240,11 @@ static err *check_continue(command_ctx *c,
                           "limit. WorkflowType=%.*s Length=%zu Limit=%d",
                           SPAN_ARG(type), type.n, ID_LIMIT_BYTES);
   }
+  if (in->inherit_build_id && !span_eq(queue, s->task_queue->name)) {
+    return command_refuse(c, cause, "%s",
+                          "ContinueAsNew with UseCompatibleVersion cannot run on different task "
+                          "queue.");
+  }
   const char *why = continue_queue_problem(in->task_queue, a);
   if (!why) why = continue_problem(in, a);
   if (why) {
@@ -299,8 +297,8 @@ static void continue_how(const engine_run *run,
 
 err *command_continue_as_new(command_ctx *c, const pb_Command *cmd) {
   TRY(check_nothing_waits(c));
-  NEED_ATTRIBUTES(c, cmd, continue_as_new_workflow_execution_command_attributes,
-                  BAD_CONTINUE_AS_NEW_ATTRIBUTES, "ContinueAsNewWorkflowExecution");
+  COMMAND_NEEDS(c, cmd, continue_as_new_workflow_execution_command_attributes,
+                BAD_CONTINUE_AS_NEW_ATTRIBUTES, "ContinueAsNewWorkflowExecution");
   const pb_ContinueAsNewWorkflowExecutionCommandAttributes *in =
       cmd->continue_as_new_workflow_execution_command_attributes;
   pb_SearchAttributes *known;

@@ -32,6 +32,15 @@ const command_rule *command_find(int32_t type);
 const char *failed_cause_name(int32_t cause, arena *a);
 
 MUST_USE err *command_refuse(command_ctx *c, int32_t cause, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* COMMAND_NEEDS(c, cmd, field, CAUSE, Name): refuses a command without the attributes of its kind.
+ */
+#define COMMAND_NEEDS(c, cmd, field, CAUSE, Name)                                     \
+  do {                                                                                \
+    if ((cmd)->which_attributes != PB_Command_##field##_FIELD || !(cmd)->field)       \
+      return command_refuse((c), PB_WORKFLOW_TASK_FAILED_CAUSE_##CAUSE,               \
+                            Name "CommandAttributes is not set on " Name "Command."); \
+  } while (0)
+
 /* Refuses more bytes than a limit, and marks the run for termination. */
 MUST_USE err *command_check_bytes(command_ctx *c, size_t size_bytes, size_t limit, int32_t cause,
                                   const char *what);

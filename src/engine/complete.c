@@ -11,7 +11,9 @@ static err *check_sequence(arena *a, const pb_RespondWorkflowTaskCompletedReques
   for (size_t i = 0; i < r->commands.n; i++) {
     const command_rule *rule = command_find(r->commands.v[i]->command_type);
     if (!rule) {
-      return ERR(a, INVALID_ARGUMENT, "unknown command type: %d", r->commands.v[i]->command_type);
+      int32_t type = r->commands.v[i]->command_type;
+      return type ? ERR(a, INVALID_ARGUMENT, "unknown command type: %d", type)
+                  : ERR(a, INVALID_ARGUMENT, "unknown command type: Unspecified");
     }
     if (!closing && rule->closes && i + 1 < r->commands.n) closing = rule;
   }

@@ -73,12 +73,9 @@ static err *check_signal(command_ctx *c, const signal_attributes *in) {
 }
 
 err *command_signal_external(command_ctx *c, const pb_Command *cmd) {
-  static const signal_attributes none;
-  const signal_attributes *in =
-      cmd->which_attributes ==
-              PB_Command_signal_external_workflow_execution_command_attributes_FIELD
-          ? cmd->signal_external_workflow_execution_command_attributes
-          : &none;
+  COMMAND_NEEDS(c, cmd, signal_external_workflow_execution_command_attributes,
+                BAD_SIGNAL_WORKFLOW_EXECUTION_ATTRIBUTES, "SignalExternalWorkflowExecution");
+  const signal_attributes *in = cmd->signal_external_workflow_execution_command_attributes;
   TRY(check_signal(c, in));
   engine_run *run = c->run;
   tx *t = &run->tx;
@@ -215,12 +212,10 @@ static err *check_cancel(command_ctx *c, const cancel_attributes *in, const pb_C
 }
 
 err *command_cancel_external(command_ctx *c, const pb_Command *cmd) {
-  static const cancel_attributes none;
-  const cancel_attributes *in =
-      cmd->which_attributes ==
-              PB_Command_request_cancel_external_workflow_execution_command_attributes_FIELD
-          ? cmd->request_cancel_external_workflow_execution_command_attributes
-          : &none;
+  COMMAND_NEEDS(c, cmd, request_cancel_external_workflow_execution_command_attributes,
+                BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES,
+                "RequestCancelExternalWorkflowExecution");
+  const cancel_attributes *in = cmd->request_cancel_external_workflow_execution_command_attributes;
   TRY(check_cancel(c, in, cmd));
   engine_run *run = c->run;
   tx *t = &run->tx;

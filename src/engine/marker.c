@@ -3,14 +3,9 @@
 
 err *command_record_marker(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES;
-  const pb_RecordMarkerCommandAttributes *in =
-      cmd->which_attributes == PB_Command_record_marker_command_attributes_FIELD
-          ? cmd->record_marker_command_attributes
-          : NULL;
-  if (!in) {
-    return command_refuse(c, cause,
-                          "RecordMarkerCommandAttributes is not set on RecordMarkerCommand.");
-  }
+  COMMAND_NEEDS(c, cmd, record_marker_command_attributes, BAD_RECORD_MARKER_ATTRIBUTES,
+                "RecordMarker");
+  const pb_RecordMarkerCommandAttributes *in = cmd->record_marker_command_attributes;
   if (!in->marker_name.n) {
     return command_refuse(c, cause, "MarkerName is not set on RecordMarkerCommand.");
   }
@@ -98,15 +93,10 @@ void merge_memo(engine_run *run, const pb_Memo *changes) {
 
 err *command_modify_properties(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES;
+  COMMAND_NEEDS(c, cmd, modify_workflow_properties_command_attributes,
+                BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES, "ModifyWorkflowProperties");
   const pb_ModifyWorkflowPropertiesCommandAttributes *in =
-      cmd->which_attributes == PB_Command_modify_workflow_properties_command_attributes_FIELD
-          ? cmd->modify_workflow_properties_command_attributes
-          : NULL;
-  if (!in) {
-    return command_refuse(
-        c, cause,
-        "ModifyWorkflowPropertiesCommandAttributes is not set on ModifyWorkflowPropertiesCommand.");
-  }
+      cmd->modify_workflow_properties_command_attributes;
   if (!in->upserted_memo) {
     return command_refuse(c, cause, "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand.");
   }
@@ -134,11 +124,11 @@ err *command_check_search_attributes(command_ctx *c, const pb_SearchAttributes *
 
 err *command_upsert_search_attributes(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES;
+  COMMAND_NEEDS(c, cmd, upsert_workflow_search_attributes_command_attributes, BAD_SEARCH_ATTRIBUTES,
+                "UpsertWorkflowSearchAttributes");
   const pb_UpsertWorkflowSearchAttributesCommandAttributes *in =
-      cmd->which_attributes == PB_Command_upsert_workflow_search_attributes_command_attributes_FIELD
-          ? cmd->upsert_workflow_search_attributes_command_attributes
-          : NULL;
-  if (!in || !in->search_attributes) {
+      cmd->upsert_workflow_search_attributes_command_attributes;
+  if (!in->search_attributes) {
     return command_refuse(c, cause,
                           "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand.");
   }

@@ -3,13 +3,8 @@
 
 err *command_start_timer(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES;
-  const pb_StartTimerCommandAttributes *in =
-      cmd->which_attributes == PB_Command_start_timer_command_attributes_FIELD
-          ? cmd->start_timer_command_attributes
-          : NULL;
-  if (!in) {
-    return command_refuse(c, cause, "StartTimerCommandAttributes is not set on StartTimerCommand.");
-  }
+  COMMAND_NEEDS(c, cmd, start_timer_command_attributes, BAD_START_TIMER_ATTRIBUTES, "StartTimer");
+  const pb_StartTimerCommandAttributes *in = cmd->start_timer_command_attributes;
   if (!in->timer_id.n) return command_refuse(c, cause, "TimerId is not set on StartTimerCommand.");
   if (in->timer_id.n > ID_LIMIT_BYTES) {
     return command_refuse(c, cause,
@@ -67,15 +62,16 @@ static int64_t fired_in_buffer(engine_run *run, span timer_id) {
 
 err *command_cancel_timer(command_ctx *c, const pb_Command *cmd) {
   const int32_t cause = PB_WORKFLOW_TASK_FAILED_CAUSE_BAD_CANCEL_TIMER_ATTRIBUTES;
-  const pb_CancelTimerCommandAttributes *in =
-      cmd->which_attributes == PB_Command_cancel_timer_command_attributes_FIELD
-          ? cmd->cancel_timer_command_attributes
-          : NULL;
-  if (!in) {
-    return command_refuse(c, cause,
-                          "CancelTimerCommandAttributes is not set on CancelTimerCommand.");
-  }
+  COMMAND_NEEDS(c, cmd, cancel_timer_command_attributes, BAD_CANCEL_TIMER_ATTRIBUTES,
+                "CancelTimer");
+  const pb_CancelTimerCommandAttributes *in = cmd->cancel_timer_command_attributes;
   if (!in->timer_id.n) return command_refuse(c, cause, "TimerId is not set on CancelTimerCommand.");
+  if (in->timer_id.n > ID_LIMIT_BYTES) {
+    return command_refuse(
+        c, cause,
+        "TimerId on CancelTimerCommand exceeds length limit. TimerId=%.*s Length=%zu Limit=%d",
+        SPAN_ARG(in->timer_id), in->timer_id.n, ID_LIMIT_BYTES);
+  }
   engine_run *run = c->run;
   engine_item *it = item_by_name(run, PB_ITEM_KIND_TIMER, in->timer_id);
   int64_t started_id = it ? it->id : fired_in_buffer(run, in->timer_id);

@@ -107,7 +107,6 @@ static err *check_activity_name(ask *k, const activity_name *n) {
   if (n->activity_id.n == 0) {
     return ERR(k->arena, INVALID_ARGUMENT, "ActivityId is not set on request.");
   }
-  TRY(check_identity(&k->check, n->identity));
   if (n->workflow_id.n == 0) { /* would be an activity of its own; there are none */
     return ERR(k->arena, NOT_FOUND, "activity not found for ID: %.*s", SPAN_ARG(n->activity_id));
   }
@@ -132,6 +131,7 @@ err *api_activity_complete_by_id(ask *k) {
   const pb_RespondActivityTaskCompletedByIdRequest *q = k->request;
   activity_name n = {q->workflow_id, q->run_id, q->activity_id, q->identity};
   TRY(check_activity_name(k, &n));
+  TRY(check_identity(&k->check, q->identity));
   if (too_large(k, q->result)) {
     fail_instead_by_id(k, &n, result_too_large, empty_complete);
   } else {
@@ -144,6 +144,7 @@ err *api_activity_fail_by_id(ask *k) {
   const pb_RespondActivityTaskFailedByIdRequest *q = k->request;
   activity_name n = {q->workflow_id, q->run_id, q->activity_id, q->identity};
   TRY(check_activity_name(k, &n));
+  TRY(check_identity(&k->check, q->identity));
   TRY(check_activity_failure(&k->check, q->failure));
   pb_RespondActivityTaskFailedByIdRequest *f =
       pb_new(k->arena, RespondActivityTaskFailedByIdRequest);
@@ -157,6 +158,7 @@ err *api_activity_cancel_by_id(ask *k) {
   const pb_RespondActivityTaskCanceledByIdRequest *q = k->request;
   activity_name n = {q->workflow_id, q->run_id, q->activity_id, q->identity};
   TRY(check_activity_name(k, &n));
+  TRY(check_identity(&k->check, q->identity));
   if (too_large(k, q->details)) {
     fail_instead_by_id(k, &n, details_too_large, empty_cancel);
   } else {

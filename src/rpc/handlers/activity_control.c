@@ -37,7 +37,6 @@ err *api_activity_pause(ask *k) {
 err *api_activity_unpause(ask *k) {
   const pb_UnpauseActivityRequest *q = k->request;
   TRY(check_target(k, q->execution, q->which_activity != 0));
-  TRY(check_jitter(k, q->jitter));
   shard_activity_unpause(ask_shard(k), ask_op(k), q);
   return NULL;
 }
@@ -45,7 +44,6 @@ err *api_activity_unpause(ask *k) {
 err *api_activity_reset(ask *k) {
   const pb_ResetActivityRequest *q = k->request;
   TRY(check_target(k, q->execution, q->which_activity != 0));
-  TRY(check_jitter(k, q->jitter));
   shard_activity_reset(ask_shard(k), ask_op(k), q);
   return NULL;
 }

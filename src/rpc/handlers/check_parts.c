@@ -170,10 +170,6 @@ static err *check_link(const checker *k, const pb_Link *l) {
       TRY(check_link_part(k, "activity", l->activity->namespace, "namespace field"));
       TRY(check_link_part(k, "activity", l->activity->activity_id, "activity ID field"));
       return check_link_part(k, "activity", l->activity->run_id, "run ID field");
-    case PB_Link_workflow_FIELD:
-      TRY(check_link_part(k, "workflow", l->workflow->namespace, "namespace field"));
-      TRY(check_link_part(k, "workflow", l->workflow->workflow_id, "workflow ID field"));
-      return check_link_part(k, "workflow", l->workflow->run_id, "run ID field");
     default:
       return ERR(k->arena, INVALID_ARGUMENT, "unsupported link variant");
   }

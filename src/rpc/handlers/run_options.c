@@ -7,10 +7,14 @@ err *api_update_options(ask *k) {
   pb_UpdateWorkflowExecutionOptionsRequest *u =
       pb_new(k->arena, UpdateWorkflowExecutionOptionsRequest);
   *u = *q;
-  if (q->update_mask) u->update_mask = snake_case_mask(k->arena, q->update_mask);
+  if (q->update_mask) {
+    u->update_mask = snake_case_mask(k->arena, q->update_mask);
+    if (!q->workflow_execution_options) {
+      return ERR(k->arena, INVALID_ARGUMENT, "WorkflowExecutionOptions is required");
+    }
+  }
   TRY(check_run_options(&k->check, q->workflow_execution_options, u->update_mask,
                         "parsing UpdateMask"));
-  TRY(check_identity(&k->check, q->identity));
   shard_update_options(ask_shard(k), ask_op(k), u);
   return NULL;
 }

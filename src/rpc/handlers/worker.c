@@ -62,9 +62,15 @@ err *api_wft_complete(ask *k) {
   TRY(check_identity(&k->check, q->identity));
   TRY(check_worker_version(&k->check, stamp && stamp->use_versioning,
                            stamp ? stamp->build_id : SPAN_NONE, q->deployment_options, sticky));
-  if (q->intermediate_page || q->page_number) {
-    return ERR(k->arena, UNIMPLEMENTED,
-               "page_number: this server takes the completion of a workflow task in one request");
+  if (q->intermediate_page || q->page_number > 0) {
+    return ERR(k->arena, FAILED_PRECONDITION,
+               "workflow task completion pagination is disabled for this namespace %.*s",
+               SPAN_ARG(k->check.ns_name));
+  }
+  if (q->versioning_behavior && !q->deployment) { /* a versioned worker is refused above */
+    return ERR(k->arena, INVALID_ARGUMENT,
+               "versioning behavior cannot be specified without deployment options being set with "
+               "versioned mode");
   }
   shard_wft_complete(ask_shard(k), ask_op(k), q);
   return NULL;

@@ -291,3 +291,55 @@ def bad_unhandled_closing(t):
     t.cancel("cancel in between", timeout=3)
     t.complete(task, done())
     t.history()
+
+
+@scenario()
+def commands_without_attributes(t):
+    """A command that is its type alone, or no command; a child's is left out: there the original
+    fails inside."""
+    for name in (
+        "UNSPECIFIED",
+        "SCHEDULE_ACTIVITY_TASK",
+        "REQUEST_CANCEL_ACTIVITY_TASK",
+        "START_TIMER",
+        "CANCEL_TIMER",
+        "COMPLETE_WORKFLOW_EXECUTION",
+        "FAIL_WORKFLOW_EXECUTION",
+        "CANCEL_WORKFLOW_EXECUTION",
+        "CONTINUE_AS_NEW_WORKFLOW_EXECUTION",
+        "RECORD_MARKER",
+        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION",
+        "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION",
+        "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+        "MODIFY_WORKFLOW_PROPERTIES",
+        "PROTOCOL_MESSAGE",
+    ):
+        _one(t, name.lower(), {"command_type": "COMMAND_TYPE_" + name})
+
+
+@scenario()
+def commands_of_another_build(t):
+    """What would inherit the build of the workflow cannot run on another queue."""
+    other = t.queue + "-other"
+    again = {"task_queue": {"name": other}, "inherit_build_id": True}
+    _one(t, "activity", activity("a", other, use_workflow_build_id=True))
+    _one(t, "continue", command("continue_as_new_workflow_execution", **again))
+
+
+@scenario()
+def bad_cancel_names(t):
+    """Cancelling a timer with a long name, and an activity that no event can have scheduled."""
+    _one(t, "timer", cancel_timer("x" * 1001))
+    _one(t, "activity", cancel_activity(-1))
+
+
+@scenario()
+def completion_refused(t):
+    """A completion in pages, and one with the behavior of a versioned worker."""
+    t.start()
+    task = t.task()
+    t.complete(task, intermediate_page=True, label="not the last page")
+    t.complete(task, page_number=3, label="page 3")
+    t.complete(task, versioning_behavior=1, label="behavior without a version")
+    t.complete(task, page_number=-1, label="no page")
+    t.history()

@@ -1,7 +1,7 @@
 """The exact errors of requests that cannot be right."""
 
 from driver.registry import scenario
-from driver.values import blob, done, payload, payloads, retry, secs
+from driver.values import activity, blob, done, payload, payloads, retry, secs
 
 LONG = "x" * 1001
 
@@ -319,3 +319,46 @@ def validate_task_of_wrong_kind(t):
     t.does("heartbeat", "RecordActivityTaskHeartbeat", task_token=task.task_token)
     t.complete(task, done(payloads("x").payloads[0].data.decode()))
     t.history()
+
+
+@scenario()
+def fields_nobody_checks(t):
+    """Long identities and negative jitters that are taken; a link to a workflow, which is not."""
+    t.start()
+    t.step(activity("a", t.queue))
+    t.activity_task()
+    execution, long = t.execution(), "x" * 1001
+    named = {"workflow_id": t.wid, "activity_id": "a"}
+    t.does("heartbeat", "RecordActivityTaskHeartbeatById", identity=long, **named)
+    t.does("fail", "RespondActivityTaskFailedById", identity=long, **named)
+    t.does(
+        "options",
+        "UpdateWorkflowExecutionOptions",
+        workflow_execution=execution,
+        workflow_execution_options={},
+        update_mask={"paths": ["priority"]},
+        identity=long,
+    )
+    jitter = secs(-1)
+    t.does("reset", "ResetActivity", execution=execution, id="a", jitter=jitter)
+    t.does("unpause", "UnpauseActivity", execution=execution, id="a", jitter=jitter)
+    link = {"workflow": {"namespace": "default", "workflow_id": "w", "run_id": "r"}}
+    t.signal("sig", links=[link])
+
+
+@scenario()
+def validate_run_options(t):
+    """Options of a run that is open: what is checked although the mask does not name it."""
+    t.start()
+    for label, options in {
+        "none": None,
+        "override": {"versioning_override": {}},
+        "time skipping": {"time_skipping_config": {}},
+    }.items():
+        t.does(
+            label,
+            "UpdateWorkflowExecutionOptions",
+            workflow_execution=t.execution(),
+            workflow_execution_options=options,
+            update_mask={"paths": ["priority"]},
+        )
