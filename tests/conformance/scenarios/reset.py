@@ -2,7 +2,6 @@
 
 import time
 
-from driver import updates as u
 from driver.registry import scenario
 from driver.rpc import to_json
 from driver.values import (
@@ -546,50 +545,6 @@ def reset_child_ended_unheard(t):
     t.history(new, "history of the new run")
     t.describe("describe the new run", new)
     t.terminate()
-
-
-def _admitted(t, task):
-    """The update that an event of the task's history brings: what a worker makes of the event."""
-    for event in task.history.events:
-        if event.HasField("workflow_execution_update_admitted_event_attributes"):
-            request = event.workflow_execution_update_admitted_event_attributes.request
-            update_id = request.meta.update_id
-            incoming = u.message(update_id, request, "request", event_id=event.event_id)
-            return incoming, request
-    raise AssertionError("no update was admitted")
-
-
-def _updated(t):
-    """A run that completed an update; it is reset to its first task."""
-    t.start()
-    sent = u.later(t, "u", "in")
-    task = t.task()
-    u.answer(t, task, *u.accepted(task, "out"))
-    t.settle("update", sent)
-    return reset(t, 4)
-
-
-@scenario()
-def reset_update_is_told_by_its_event(t):
-    """An update that is applied again comes with an event and in no message; workers answer it as
-    any other."""
-    new = _updated(t)
-    task = t.task(whole=True)
-    incoming, request = _admitted(t, task)
-    u.answer(t, task, u.acceptance(incoming, request), u.response("u", "again"))
-    u.poll(t, "u", run_id=new)
-    t.history(new)
-    t.describe()
-
-
-@scenario()
-def reset_update_is_not_answered(t):
-    """A worker that does not answer it: it is not told again."""
-    new = _updated(t)
-    t.step()
-    t.signal()
-    t.step()
-    t.history(new)
 
 
 @scenario()

@@ -254,6 +254,19 @@ def reset_rejects_reapplied_update(t):
 
 
 @scenario()
+def reset_update_is_not_answered(t):
+    """A worker that does not answer such an update: it is not told again."""
+    t.idle()
+    _answered_update(t)
+    new = reset(t, 4)
+    t.step()
+    t.signal()
+    t.step()
+    t.history(new)
+    t.terminate()
+
+
+@scenario()
 def reset_exclude_updates(t):
     """reset_reapply_exclude_types UPDATE: the new run does not know the update; signals come."""
     t.idle()
