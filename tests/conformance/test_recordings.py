@@ -23,7 +23,7 @@ from driver.allow import RULES, rule_for  # noqa: E402
 from driver.compare import record_differences  # noqa: E402
 from driver.normalise import Normaliser  # noqa: E402
 
-MARK = re.compile(r"<(?!nil>)([^<>]+)>")  # the original writes <nil>
+MARK = re.compile(r"<(?!nil>|deployment_name>|build_id>)([^<>]+)>")  # these the original writes
 KINDS_THAT_IGNORE_VALUES = ("time", "token", "number", "opaque", "advice")
 
 
