@@ -40,7 +40,7 @@ static void check_activity_start(sim *s, const record *r) {
 
 void audit_starts(sim *s) {
   static const int64_t soon_ns = 3 * NS_PER_SEC, old_ns = 20 * NS_PER_SEC;
-  if (s->state != SERVER_UP || s->swarm.fail_commits || s->swarm.fail_loads) return;
+  if (s->state != SERVER_UP || sim_commits_fail(s) || s->swarm.fail_loads) return;
   LIST_FOR_EACH (n, &s->model->order) {
     const record *r = CONTAINER_OF(n, record, order);
     if (r->kind != REC_WFT && r->kind != REC_ATTEMPT) continue;
@@ -56,32 +56,46 @@ void audit_starts(sim *s) {
   }
 }
 
-static bool has_ended(sim *s, const store_row *row) {
+/* It ended when the base was closed and nobody had asked for the reset yet: whom it told of its end
+ * had no use for it. */
+static bool ended_unheard(sim *s, const store_row *row, int64_t base_closed_ns, int64_t made_ns) {
   arena a = ARENA_INIT;
   pb_store_ChildItem *c;
-  err *e = PB_DECODE(store_ChildItem, bytes_span(row->blob), &a, &c);
-  bool ended = !e && c->state == PB_CHILD_STATE_STARTED &&
-               (!audit_next_event_id(s, c->run_id) || audit_close_ns(s, c->run_id));
+  store_load l;
+  pb_store_RunState *state;
+  if (PB_DECODE(store_ChildItem, bytes_span(row->blob), &a, &c)) PANIC("child item");
+  bool started = c->state == PB_CHILD_STATE_STARTED;
+  bool there = started && audit_load_state(s, c->run_id, &l, &state);
+  bool unheard = started && !there;
+  if (there) {
+    int64_t at = state->close_time;
+    unheard = state->new_run_id.n || (at && at >= base_closed_ns && at <= made_ns);
+    audit_load_release(&l);
+  }
   arena_release(&a);
-  return ended;
+  return unheard;
 }
 
-/* A run that a reset made waits for ever for a child that ended when its base was closed: whom it
- * told of its end had no use for it. */
+/* A run that a reset made waits for ever for such children. */
 static bool waits_for_ever(sim *s, const store_load *l) {
   arena a = ARENA_INIT;
   pb_store_RunInfo *info;
-  bool forever = !l->row.due_ns && !l->row.queued.queue && l->n_rows;
-  if (PB_DECODE(store_RunInfo, bytes_span(l->row.info), &a, &info)) PANIC("run info");
-  const record *r = model_find(s, REC_RUN, info->run_id);
-  arena_release(&a);
-  for (size_t i = 0; i < l->n_rows; i++) {
-    const store_row *row = &l->rows[i];
-    bool waits = row->due_ns || row->queued.queue;
-    if (row->item_kind == PB_ITEM_KIND_CHILD) waits = waits || !has_ended(s, row);
-    forever = forever && !waits;
+  pb_store_RunState *state;
+  if (PB_DECODE(store_RunInfo, bytes_span(l->row.info), &a, &info) ||
+      PB_DECODE(store_RunState, bytes_span(l->row.blob), &a, &state)) {
+    PANIC("run");
   }
-  return forever && r && r->text;
+  const record *r = model_find(s, REC_RUN, info->run_id);
+  bool forever = r && r->text && !l->row.due_ns && !l->row.queued.queue && l->n_rows;
+  int64_t base_ns = forever ? audit_close_ns(s, bytes_span(r->text)) : 0;
+  for (size_t i = 0; i < l->n_rows && forever; i++) {
+    const store_row *row = &l->rows[i];
+    bool child = row->item_kind == PB_ITEM_KIND_CHILD;
+    bool waits = row->due_ns || row->queued.queue;
+    forever = !waits && (!child || ended_unheard(s, row, base_ns, state->last_reset_time));
+  }
+  arena_release(&a);
+  return forever;
 }
 
 size_t audit_open_runs(sim *s) {

@@ -148,7 +148,7 @@ static span activity_of(const record *attempt) {
 
 /* A start that nothing could forget makes the tokens of earlier starts stale. */
 static void check_newest(sim *s, const sim_call *c, const record *attempt, span token) {
-  if (s->swarm.fail_commits || attempt->epoch != s->epoch) return;
+  if (sim_commits_fail(s) || attempt->epoch != s->epoch) return;
   if (attempt->newest == sim_hash(token) || attempt->time_ns >= c->arrived_ns) return;
   sim_broken(s, "T1", "%s took a token of %.*s from before its last start",
              net_method_name(c->method), SPAN_ARG(attempt->key));

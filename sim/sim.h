@@ -181,6 +181,10 @@ uint64_t sim_below(sim *s, uint64_t n);
 /* Chances are 0 once the faults are off. */
 bool sim_fault(sim *s, uint32_t n, uint32_t of);
 bool sim_chance(sim *s, uint32_t n, uint32_t of);
+/* Steps may be undone by more than a crash. */
+static inline bool sim_commits_fail(const sim *s) {
+  return s->swarm.fail_commits || s->swarm.full_per_10000;
+}
 uint64_t sim_hash(span s);
 void swarm_choose(sim *s);
 
