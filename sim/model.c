@@ -282,7 +282,7 @@ static void activity_given(sim *s, const pb_PollActivityTaskQueueResponse *r, ar
   if (attempt->given++ && limited && r->attempt == policy.maximum_attempts) {
     sim_broken(s, "T3", "the last attempt of %.*s is handed out twice", SPAN_ARG(name));
   }
-  if (s->now_ns < activity->time_ns) {
+  if (s->now_ns < activity->time_ns && !activity->pause) {
     sim_broken(s, "T3", "attempt %d of %.*s comes %lld ms before its backoff ends", r->attempt,
                SPAN_ARG(name), (long long)((activity->time_ns - s->now_ns) / NS_PER_MS));
   }

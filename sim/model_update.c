@@ -40,6 +40,10 @@ void model_update_answered(sim *s, const pb_UpdateRef *ref, int32_t stage,
     rejected(s, r);
     return;
   }
+  /* Rejected by the server for a worker that said nothing of it: it is unknown again. */
+  if (failed && span_starts_with(outcome->failure->message, SPAN("Workflow Update is rejected"))) {
+    return;
+  }
   if (r->given) sim_broken(s, "U1", "update %.*s was rejected", SPAN_ARG(r->key));
   r->acknowledged = true;
   /* An accepted update whose run is closed has failed, without an event of its own. */
