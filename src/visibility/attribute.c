@@ -88,6 +88,8 @@ const char *attribute_type_name(int32_t type) {
   return type >= 0 && (size_t)type < ARRAY_LEN(types) ? types[type].name : NULL;
 }
 
+size_t attribute_most(int32_t type) { return attribute_type_name(type) ? types[type].most : 0; }
+
 static store_field field_of(int64_t ns, store_column column, int32_t number, int32_t type) {
   store_field f = {.column = column};
   if (column != COLUMN_ATTRIBUTE) return f;
@@ -158,121 +160,4 @@ store_attribute attribute_seen(int64_t ns, attribute_number number, store_value 
   store_field f = field_of(ns, COLUMN_ATTRIBUTE, number, type);
   if (f.many) v.text = fold(v.text, a);
   return (store_attribute){.id = f.attribute, .value = v, .unindexed = f.unindexed};
-}
-
-/* --- changes --- */
-
-static bool is_custom(const pb_store_Namespace *ns, span name) {
-  for (size_t i = 0; i < ns->search_attributes.n; i++) {
-    if (span_eq(ns->search_attributes.v[i]->name, name)) return true;
-  }
-  return false;
-}
-
-static bool exists_everywhere(span name) {
-  for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-    if (span_eq(span_cstr(rows[i].name), name)) return true;
-  }
-  return false;
-}
-
-static bool is_reserved(span name) {
-  static const char *const others[] = {"VisibilityId", "NamespaceId", "Namespace"};
-  for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-    if (span_eq(span_cstr(others[i]), name)) return true;
-  }
-  return exists_everywhere(name) || span_starts_with(name, SPAN("Temporal"));
-}
-
-static pb_store_Namespace *with_room(const pb_store_Namespace *ns, size_t more, arena *a) {
-  pb_store_Namespace *n = pb_new(a, store_Namespace);
-  size_t old = ns->search_attributes.n;
-  *n = *ns;
-  n->search_attributes.v = arena_array(a, pb_store_SearchAttribute *, old + more + 1);
-  for (size_t i = 0; i < old; i++) n->search_attributes.v[i] = ns->search_attributes.v[i];
-  return n;
-}
-
-static err *check_most(const pb_store_Namespace *ns, int32_t type, arena *a) {
-  size_t n = 0;
-  for (size_t i = 0; i < ns->search_attributes.n; i++) {
-    n += ns->search_attributes.v[i]->type == type;
-  }
-  if (n < types[type].most) return NULL;
-  return ERR(a, INVALID_ARGUMENT,
-             "Unable to create search attributes: cannot have more than %zu search attribute of "
-             "type %s.",
-             types[type].most, types[type].name);
-}
-
-typedef pb_AddSearchAttributesRequest_SearchAttributesEntry add_entry;
-
-static int by_name(const void *a, const void *b) {
-  const add_entry *x = *(add_entry *const *)a, *y = *(add_entry *const *)b;
-  return span_cmp(x->key, y->key);
-}
-
-static err *add_one(pb_store_Namespace *n, const add_entry *e, arena *a) {
-  if (is_custom(n, e->key)) return NULL;
-  TRY(check_most(n, e->value, a));
-  pb_store_SearchAttribute *s = pb_new(a, store_SearchAttribute);
-  if (n->last_search_attribute < ATTRIBUTE_FIRST_CUSTOM) {
-    n->last_search_attribute = ATTRIBUTE_FIRST_CUSTOM;
-  }
-  if (n->last_search_attribute + 1 >= 1 << ATTRIBUTE_NS_BITS) {
-    return ERR(a, RESOURCE_EXHAUSTED,
-               "%d search attributes were added to and removed from this namespace over time; it "
-               "takes no more",
-               n->last_search_attribute);
-  }
-  s->number = ++n->last_search_attribute;
-  s->name = e->key;
-  s->type = e->value;
-  n->search_attributes.v[n->search_attributes.n++] = s;
-  return NULL;
-}
-
-err *attributes_add(const pb_store_Namespace *ns, const pb_AddSearchAttributesRequest *r, arena *a,
-                    pb_store_Namespace **ret_ns) {
-  size_t count = r->search_attributes.n;
-  if (!count) return ERR(a, INVALID_ARGUMENT, "SearchAttributes are not set on request.");
-  add_entry **sorted = arena_array(a, add_entry *, count);
-  for (size_t i = 0; i < count; i++) sorted[i] = r->search_attributes.v[i];
-  if (count > 1) qsort(sorted, count, sizeof(add_entry *), by_name);
-  for (size_t i = 0; i < count; i++) {
-    if (is_reserved(sorted[i]->key)) {
-      return ERR(a, INVALID_ARGUMENT, "Search attribute %.*s is reserved by system.",
-                 SPAN_ARG(sorted[i]->key));
-    }
-    if (!attribute_type_name(sorted[i]->value)) {
-      return ERR(a, INVALID_ARGUMENT, "Unknown search attribute type: %d.", sorted[i]->value);
-    }
-  }
-  pb_store_Namespace *n = with_room(ns, count, a);
-  for (size_t i = 0; i < count; i++) TRY(add_one(n, sorted[i], a));
-  *ret_ns = n;
-  return NULL;
-}
-
-err *attributes_remove(const pb_store_Namespace *ns, const pb_RemoveSearchAttributesRequest *r,
-                       arena *a, pb_store_Namespace **ret_ns) {
-  if (!r->search_attributes.n) {
-    return ERR(a, INVALID_ARGUMENT, "SearchAttributes are not set on request.");
-  }
-  pb_store_Namespace *n = with_room(ns, 0, a);
-  for (size_t i = 0; i < r->search_attributes.n; i++) {
-    span name = r->search_attributes.v[i];
-    if (exists_everywhere(name)) {
-      return ERR(a, INVALID_ARGUMENT, "Unable to remove non-custom search attributes: %.*s.",
-                 SPAN_ARG(name));
-    }
-    size_t kept = 0;
-    for (size_t k = 0; k < n->search_attributes.n; k++) {
-      pb_store_SearchAttribute *s = n->search_attributes.v[k];
-      if (!span_eq(s->name, name)) n->search_attributes.v[kept++] = s;
-    }
-    n->search_attributes.n = kept;
-  }
-  *ret_ns = n;
-  return NULL;
 }

@@ -71,6 +71,8 @@ bool attribute_find_to_ask(const pb_store_Namespace *ns, span name, arena *a, at
 bool attribute_everywhere(size_t at, attribute *ret);
 /* "KeywordList" */
 const char *attribute_type_name(int32_t type);
+/* How many custom ones of a type a namespace may have. */
+size_t attribute_most(int32_t type);
 
 /* --- changing what a namespace has --- */
 
@@ -81,6 +83,12 @@ MUST_USE err *attributes_add(const pb_store_Namespace *ns, const pb_AddSearchAtt
 MUST_USE err *attributes_remove(const pb_store_Namespace *ns,
                                 const pb_RemoveSearchAttributesRequest *r, arena *a,
                                 pb_store_Namespace **ret_ns);
+/* The same in the words of UpdateNamespace: names for places, an empty one frees its place. */
+typedef pb_list_NamespaceConfig_CustomSearchAttributeAliasesEntry attribute_aliases;
+MUST_USE err *attributes_alias(const pb_store_Namespace *ns, const attribute_aliases *aliases,
+                               arena *a, pb_store_Namespace **ret_ns);
+/* "Keyword01" */
+span attribute_column(const pb_store_SearchAttribute *s, arena *a);
 
 /* --- values --- */
 

@@ -224,10 +224,38 @@ static void an_added_attribute_comes_before_a_kept_one(void **state) {
   assert_true(own.field.attribute != kept.field.attribute);
 }
 
+static err *alias(world *w, const char *column, const char *name) {
+  pb_NamespaceConfig_CustomSearchAttributeAliasesEntry entry = {.key = span_cstr(column),
+                                                                .value = span_cstr(name)};
+  pb_NamespaceConfig_CustomSearchAttributeAliasesEntry *entries[] = {&entry};
+  attribute_aliases all = {.v = entries, .n = 1};
+  return attributes_alias(w->ns, &all, &w->arena, &w->ns);
+}
+
+static void an_alias_is_a_name_for_a_place_of_its_type(void **state) {
+  world *w = *state;
+  assert_null(add(w, "Color", PB_INDEXED_VALUE_TYPE_KEYWORD));
+  assert_non_null(alias(w, "Keyword01", "Colour"));
+  assert_null(alias(w, "Keyword01", "Color"));
+  assert_null(alias(w, "Keyword03", "Size"));
+  assert_null(add(w, "Taste", PB_INDEXED_VALUE_TYPE_KEYWORD));
+  assert_null(alias(w, "Keyword01", ""));
+  static const char *const columns[] = {"Keyword03", "Keyword02"};
+  assert_int_equal(w->ns->search_attributes.n, ARRAY_LEN(columns));
+  for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+    span column = attribute_column(w->ns->search_attributes.v[i], &w->arena);
+    assert_true(span_eq(column, span_cstr(columns[i])));
+  }
+  static const char *const wrong[] = {"Keyword00", "Keyword11", "Int04", "Unspecified01", "01", ""};
+  for (size_t i = 0; i < ARRAY_LEN(wrong); i++) assert_non_null(alias(w, wrong[i], "X"));
+  assert_non_null(alias(w, "Keyword04", "WorkflowId"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(types_have_as_many_attributes_as_in_the_original, setup,
                                       teardown),
+      cmocka_unit_test_setup_teardown(an_alias_is_a_name_for_a_place_of_its_type, setup, teardown),
       cmocka_unit_test_setup_teardown(names_of_the_system_are_reserved, setup, teardown),
       cmocka_unit_test_setup_teardown(an_attribute_that_is_added_again_is_another, setup, teardown),
       cmocka_unit_test_setup_teardown(values_must_be_of_the_type, setup, teardown),

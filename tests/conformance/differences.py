@@ -349,6 +349,26 @@ DIFFERENCES = [
         ["set"],
         "the original compares the texts of times, which it writes in two ways",
     ),
+    *[
+        Difference(
+            "namespace_alias_errors",
+            (label,),
+            {"error": {"code": "INVALID_ARGUMENT", "message": message}},
+            "the original keeps fields that nothing can be stored in, and names that hide others",
+        )
+        for label, message in (
+            *(
+                (
+                    field,
+                    "custom_search_attribute_aliases:"
+                    f" {field} is no field of a custom search attribute",
+                )
+                for field in ("Nonsense", "Keyword99")
+            ),
+            ("Keyword03", "Search attribute WorkflowId is reserved by system."),
+            ("Keyword04", "Search attribute TemporalX is reserved by system."),
+        )
+    ],
     Difference("namespace_list_pages", ("system is among them",), False, NO_SYSTEM),
     Difference(
         "namespace_list_pages",

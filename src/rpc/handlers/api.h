@@ -80,6 +80,7 @@ MUST_USE err *api_check_namespace_state(ask *k, const shard_namespace_info *info
 err *api_get_system_info(ask *k);
 err *api_get_cluster_info(ask *k);
 err *api_list_clusters(ask *k);
+err *api_remove_cluster(ask *k);
 err *api_health_check(ask *k);
 /* namespace.c */
 err *api_register_namespace(ask *k);

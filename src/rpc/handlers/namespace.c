@@ -99,10 +99,24 @@ static pb_NamespaceInfo *info_of(ask *k, const pb_store_Namespace *n) {
   return info;
 }
 
+static void show_aliases(ask *k, const pb_store_Namespace *n, pb_NamespaceConfig *c) {
+  size_t count = n->search_attributes.n;
+  attribute_aliases *aliases = &c->custom_search_attribute_aliases;
+  aliases->v = arena_array(k->arena, pb_NamespaceConfig_CustomSearchAttributeAliasesEntry *, count);
+  for (; aliases->n < count; aliases->n++) {
+    pb_NamespaceConfig_CustomSearchAttributeAliasesEntry *e =
+        pb_new(k->arena, NamespaceConfig_CustomSearchAttributeAliasesEntry);
+    e->key = attribute_column(n->search_attributes.v[aliases->n], k->arena);
+    e->value = n->search_attributes.v[aliases->n]->name;
+    aliases->v[aliases->n] = e;
+  }
+}
+
 static pb_NamespaceConfig *config_of(ask *k, const pb_store_Namespace *n) {
   pb_NamespaceConfig *c = pb_new(k->arena, NamespaceConfig);
   c->workflow_execution_retention_ttl = pb_duration_new(k->arena, n->retention);
   c->bad_binaries = n->bad_binaries ? n->bad_binaries : pb_new(k->arena, BadBinaries);
+  show_aliases(k, n, c);
   c->history_archival_state = PB_ARCHIVAL_STATE_DISABLED;
   c->visibility_archival_state = PB_ARCHIVAL_STATE_DISABLED;
   return c;

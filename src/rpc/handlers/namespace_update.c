@@ -120,8 +120,11 @@ static err *change_config(change *c) {
     c->kept = true;
   }
   if (in && in->custom_search_attribute_aliases.n) {
-    return ERR(c->ask->arena, UNIMPLEMENTED,
-               "custom_search_attribute_aliases are not built here; use AddSearchAttributes");
+    pb_store_Namespace *changed;
+    TRY(attributes_alias(&c->record, &in->custom_search_attribute_aliases, c->ask->arena,
+                         &changed));
+    c->record = *changed;
+    c->kept = true;
   }
   if (in && in->bad_binaries) TRY(add_binaries(c, in->bad_binaries));
   if (c->request->delete_bad_binary.n) TRY(remove_binary(c, c->request->delete_bad_binary));

@@ -63,6 +63,15 @@ err *api_list_clusters(ask *k) {
   return ask_reply(k, &r);
 }
 
+err *api_remove_cluster(ask *k) {
+  const pb_RemoveRemoteClusterRequest *q = k->request;
+  if (span_eq(q->cluster_name, span_cstr(cluster_name))) {
+    return ERR(k->arena, INTERNAL,
+               "Unable to delete cluster info with error: Cannot delete current cluster metadata.");
+  }
+  return ERR(k->arena, NOT_FOUND, "The cluster to be deleted cannot be found in clusters cache.");
+}
+
 err *api_health_check(ask *k) {
   const pb_HealthCheckRequest *q = k->request;
   if (q->service.n && !span_eq(q->service, span_cstr(pb_WorkflowService_service.name))) {

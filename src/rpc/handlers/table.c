@@ -152,7 +152,7 @@ const api_row api_operator_rows[] = {
      API_NAMES_NAMESPACE},
     {"DeleteNamespace", RPC_NAMESPACE_ADMIN, api_delete_namespace, API_NAMES_NAMESPACE},
     {"AddOrUpdateRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},
-    {"RemoveRemoteCluster", RPC_CLUSTER_ADMIN, NULL, 0},
+    {"RemoveRemoteCluster", RPC_CLUSTER_ADMIN, api_remove_cluster, 0},
     {"ListClusters", RPC_CLUSTER_READ, api_list_clusters, 0},
     {"CreateNexusEndpoint", RPC_CLUSTER_ADMIN, NULL, 0},
     {"GetNexusEndpoint", RPC_CLUSTER_READ, NULL, 0},

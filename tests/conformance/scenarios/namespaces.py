@@ -196,6 +196,44 @@ def namespace_bad_binaries(t):
 
 
 @scenario()
+def namespace_aliases(t):
+    """Custom search attributes are names for the fields of their type."""
+    own(t)
+
+    def alias(label, **aliases):
+        update(t, label, config={"custom_search_attribute_aliases": aliases})
+
+    alias("one", Keyword01="Color")
+    alias("the same", Keyword01="Color")
+    alias("another name", Keyword01="Colour")
+    describe(t, "describe")
+    alias("two more", Keyword02="Size", Int01="Count")
+    alias("a name that is in use", Keyword03="Size")
+    alias("removed", Keyword02="")
+    alias("removed again", Keyword02="")
+    alias("removed and another", Keyword01="", Keyword02="Color")
+    time.sleep(1)
+    answer = t.call("ListSearchAttributes")
+    t.note("listed", to_json(answer)["custom_attributes"])
+    t.does("remove one", "RemoveSearchAttributes", search_attributes=["Count"])
+    time.sleep(1)
+    describe(t, "describe at the end")
+
+
+@scenario()
+def namespace_alias_errors(t):
+    """Aliases that would shadow others, or are of no field."""
+    own(t)
+    for field, name in {
+        "Nonsense": "A",
+        "Keyword99": "B",
+        "Keyword03": "WorkflowId",
+        "Keyword04": "TemporalX",
+    }.items():
+        update(t, field, config={"custom_search_attribute_aliases": {field: name}})
+
+
+@scenario()
 def namespace_deprecated(t):
     """Deprecated: what still works in it."""
     own(t)

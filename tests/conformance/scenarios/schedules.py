@@ -483,6 +483,16 @@ def schedule_overlap_allow_all(t):
     delete(t)
 
 
+@scenario()
+def schedule_keeps_workflow_id(t):
+    """keep_original_workflow_id is kept, but the time is in the id all the same."""
+    create(t, schedule=schedule(t, policies={"keep_original_workflow_id": True}))
+    trigger(t, 1)
+    take(t, done("x"))
+    settled(t, 1, "describe after one")
+    delete(t)
+
+
 # --- backfill
 
 

@@ -57,3 +57,10 @@ def server_health(t):
             t.note(label, t.server.raw(path, body, 10).hex())
         except RpcError as error:
             t.note(label, error.to_json())
+
+
+@scenario()
+def server_clusters_removed(t):
+    """There is one cluster, and it cannot be removed."""
+    for name in ("unknown", "active", ""):
+        t.does(f"remove {name!r}", "RemoveRemoteCluster", cluster_name=name)

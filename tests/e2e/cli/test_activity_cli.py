@@ -1,90 +1,57 @@
 """`temporal activity ...` and `temporal task-queue ...` as a person types them."""
 
+import asyncio
 import json
-import os
-import subprocess
-import sys
-import time
 import uuid
-from datetime import timedelta
 
 import pytest
-from temporalio import activity, workflow
+from cli_support import QUEUE, Flaky, Parked, Served, typed
 from temporalio.client import Client
-from temporalio.common import RetryPolicy
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-TEMPORAL = os.path.join(os.path.dirname(sys.executable), "temporal")
+
+@pytest.fixture(scope="module", autouse=True)
+def running_worker(shared_server):
+    with Served(shared_server):
+        yield
 
 
 def cli(server, *words, expect=0):
-    done = subprocess.run(
-        [TEMPORAL, *words, "--address", server.address, "--output", "json"],
-        capture_output=True, text=True, timeout=60)
-    assert done.returncode == expect, (words, done.stdout, done.stderr)
-    return done.stdout if expect == 0 else done.stderr
-
-
-@activity.defn
-async def patient() -> str:
-    """Waits for its outcome from elsewhere."""
-    activity.raise_complete_async()
-
-
-@activity.defn
-async def flaky() -> str:
-    raise RuntimeError("not yet")
-
-
-@workflow.defn(name="Patient")
-class Patient:
-    @workflow.run
-    async def run(self) -> str:
-        return await workflow.execute_activity(
-            patient, start_to_close_timeout=timedelta(minutes=5), activity_id="the-activity")
-
-
-@workflow.defn(name="Flaky")
-class Flaky:
-    @workflow.run
-    async def run(self) -> str:
-        return await workflow.execute_activity(
-            flaky, start_to_close_timeout=timedelta(minutes=5), activity_id="the-activity",
-            retry_policy=RetryPolicy(initial_interval=timedelta(minutes=5)))
+    done = typed(server.address, *words, "--output", "json")
+    assert done.code == expect, (words, done.out, done.error)
+    return done.out if expect == 0 else done.error
 
 
 class Case:
     """A workflow whose activity is pending."""
 
-    def __init__(self, server, client, queue, handle):
-        self.server, self.client, self.queue, self.handle = server, client, queue, handle
+    def __init__(self, server, handle, activity_id):
+        self.server, self.handle, self.activity_id = server, handle, activity_id
 
     async def pending(self):
         found = await self.handle.describe()
         return found.raw_description.pending_activities[0]
 
     async def until(self, check, seconds=10):
-        deadline = time.monotonic() + seconds
+        deadline = asyncio.get_running_loop().time() + seconds
         while True:
             found = (await self.handle.describe()).raw_description.pending_activities
             if found and check(found[0]):
                 return found[0]
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
+            assert asyncio.get_running_loop().time() < deadline, found
+            await asyncio.sleep(0.05)
 
     def act(self, verb, *words, expect=0):
         return cli(self.server, "activity", verb, "--workflow-id", self.handle.id,
-                   "--activity-id", "the-activity", *words, expect=expect)
+                   "--activity-id", self.activity_id, *words, expect=expect)
 
 
 async def with_case(server, definition, test):
     client = await Client.connect(server.address)
-    queue = f"activity-cli-{uuid.uuid4().hex[:8]}"
-    async with Worker(client, task_queue=queue, workflows=[Patient, Flaky],
-                      activities=[patient, flaky],
-                      workflow_runner=UnsandboxedWorkflowRunner()):
-        handle = await client.start_workflow(definition.run, id=queue, task_queue=queue)
-        await test(Case(server, client, queue, handle))
+    handle = await client.start_workflow(definition.run, id=f"activity-cli-{uuid.uuid4().hex[:8]}",
+                                         task_queue=QUEUE)
+    await test(Case(server, handle, definition.__name__.lower()))
+    if (await handle.describe()).close_time is None:
+        await handle.terminate()
 
 
 async def test_complete(shared_server):
@@ -93,7 +60,7 @@ async def test_complete(shared_server):
         case.act("complete", "--result", '"from the command line"')
         assert await case.handle.result() == "from the command line"
 
-    await with_case(shared_server, Patient, body)
+    await with_case(shared_server, Parked, body)
 
 
 async def test_fail(shared_server):
@@ -104,7 +71,7 @@ async def test_fail(shared_server):
             await case.handle.result()
         assert error.value.cause.cause.message == "enough"
 
-    await with_case(shared_server, Patient, body)
+    await with_case(shared_server, Parked, body)
 
 
 async def test_pause_reset_unpause(shared_server):
@@ -140,11 +107,11 @@ async def test_task_queue_describe(shared_server):
     async def body(case):
         await case.until(lambda a: a.last_worker_identity)
         found = json.loads(cli(shared_server, "task-queue", "describe", "--task-queue",
-                               case.queue))
+                               QUEUE))
         types = {p["taskQueueType"] for p in found["pollers"]}
         assert types == {"workflow", "activity"}, found
 
-    await with_case(shared_server, Patient, body)
+    await with_case(shared_server, Parked, body)
 
 
 async def test_task_queue_config(shared_server):

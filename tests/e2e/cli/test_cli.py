@@ -1,82 +1,24 @@
 """The official command line against the server: what a person types."""
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
-import threading
 import uuid
-from datetime import timedelta
 
 import pytest
-from temporalio import activity, workflow
-from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-
-TEMPORAL = os.path.join(os.path.dirname(sys.executable), "temporal")
-QUEUE = "cli"
-
-
-@activity.defn
-async def shout(text: str) -> str:
-    return text.upper()
-
-
-@workflow.defn(name="Shout")
-class Shout:
-    @workflow.run
-    async def run(self, text: str) -> str:
-        return await workflow.execute_activity(shout, text,
-                                               start_to_close_timeout=timedelta(seconds=5))
-
-
-@workflow.defn(name="Wait")
-class Wait:
-    def __init__(self) -> None:
-        self.name = None
-
-    @workflow.run
-    async def run(self) -> str:
-        await workflow.wait_condition(lambda: self.name is not None)
-        return f"called {self.name}"
-
-    @workflow.signal
-    def call(self, name: str) -> None:
-        self.name = name
-
-    @workflow.query
-    def state(self) -> str:
-        return "waiting" if self.name is None else "called"
+from cli_support import QUEUE, Served, typed
 
 
 @pytest.fixture(scope="module", autouse=True)
 def running_worker(shared_server):
-    """A worker in a thread of its own: the tests block on the command line."""
-    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-
-    async def serve():
-        client = await Client.connect(shared_server.address)
-        async with Worker(client, task_queue=QUEUE, workflows=[Shout, Wait], activities=[shout],
-                          workflow_runner=UnsandboxedWorkflowRunner()):
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(20)
-    yield
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
+    with Served(shared_server):
+        yield
 
 
 @pytest.fixture
 def temporal(server):
-    def call(*arguments, code=0):
-        done = subprocess.run([TEMPORAL, *arguments, "--address", server.address],
-                              capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-        assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
-        return done.stdout + done.stderr if code else done.stdout
+    def call(*words, code=0):
+        done = typed(server.address, *words)
+        assert (done.code == 0) == (code == 0), done.out + done.error
+        return done.out + done.error if code else done.out
     return call
 
 

@@ -1,171 +1,14 @@
 """The official command line says the same of our server as of the original, in JSON.
 
-Each test types the same commands to both servers, with a worker of the same code behind each, and
-compares what is printed, after what cannot be equal (ids, times, sizes) is named instead.
+Each test types the same commands to both servers, with a worker of the same code behind each.
 """
 
-import asyncio
-import json
 import os
-import re
-import subprocess
-import sys
-import threading
-import time
 import uuid
-from datetime import timedelta
 
 import pytest
-from server import HOST, Server, free_port
-from temporalio import activity, workflow
-from temporalio.client import Client
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-
-TEMPORAL = os.path.join(os.path.dirname(sys.executable), "temporal")
-ORIGINAL = os.environ.get("TEMPORAL_ORIGINAL", TEMPORAL)
-QUEUE = "cli-same"
-UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-WORKER = re.compile(r"\d+@")
-PLACE = re.compile(r" \(at character \d+ of the query\)")  # our errors say where
-# Said by a namespace only of what is built.
-UNBUILT = {"reportedProblemsSearchAttribute", "standaloneActivities",
-           "standaloneActivityBatchOperations", "standaloneActivityOperatorCommands",
-           "standaloneActivityStartDelay", "workflowTaskCompletionSizeLimitError"}
-# Differs from server to server, or from run to run: only that it is there is compared.
-UNEQUAL = {"historySizeBytes", "taskId", "workerInstanceKey", "executionDuration", "runTime",
-           "nextPageToken", "requestId", "currentRetryInterval", "backlogIncreaseRate",
-           "tasksAddRate", "durationMillis", "stateTransitionCount",
-           "coreUsedFlags", "tasksDispatchRate", "approximateBacklogAge"}
-
-
-class Original(Server):
-    """The server inside the official command line."""
-
-    def __init__(self):
-        super().__init__(in_memory=True)
-        self.port = free_port()
-        self.address = f"{HOST}:{self.port}"
-        self.command[0] = ORIGINAL
-
-    def start(self, seconds=30):
-        super().start(seconds)
-        asyncio.run(self.serves())
-        return self
-
-    async def serves(self):
-        for _ in range(100):
-            try:
-                client = await Client.connect(self.address)
-                await client.count_workflows()
-                return
-            except Exception:
-                await asyncio.sleep(0.1)
-        raise RuntimeError("the original does not answer")
-
-
-@activity.defn
-async def shout(text: str) -> str:
-    return text.upper()
-
-
-@activity.defn
-async def refuse() -> None:
-    raise ApplicationError("no", "details", type="Refused")
-
-
-@activity.defn
-async def wait_for_it() -> str:
-    activity.raise_complete_async()
-
-
-@workflow.defn(name="Shout")
-class Shout:
-    @workflow.run
-    async def run(self, text: str) -> str:
-        return await workflow.execute_activity(shout, text, activity_id="shout",
-                                               start_to_close_timeout=timedelta(seconds=5))
-
-
-@workflow.defn(name="Refused")
-class Refused:
-    @workflow.run
-    async def run(self) -> None:
-        await workflow.execute_activity(refuse, start_to_close_timeout=timedelta(seconds=5),
-                                        retry_policy=RetryPolicy(maximum_attempts=1))
-
-
-@workflow.defn(name="Parked")
-class Parked:
-    @workflow.run
-    async def run(self) -> str:
-        return str(await workflow.execute_activity(
-            wait_for_it, activity_id="parked", schedule_to_close_timeout=timedelta(hours=1),
-            retry_policy=RetryPolicy(maximum_attempts=1)))
-
-
-@workflow.defn(name="Wait")
-class Wait:
-    def __init__(self) -> None:
-        self.name = None
-
-    @workflow.run
-    async def run(self) -> str:
-        await workflow.wait_condition(lambda: self.name is not None)
-        return f"called {self.name}"
-
-    @workflow.signal
-    def call(self, name: str) -> None:
-        self.name = name
-
-    @workflow.query
-    def state(self) -> str:
-        return "waiting" if self.name is None else "called"
-
-    @workflow.update
-    def rename(self, name: str) -> str:
-        old, self.name = self.name, name
-        return f"{old} is {name}"
-
-    @rename.validator
-    def no_empty_name(self, name: str) -> None:
-        if not name:
-            raise ApplicationError("a name is needed", type="Empty")
-
-
-class Served:
-    """A server with a worker, in a thread of its own: the tests block on the command line."""
-
-    def __init__(self, server):
-        self.server = server
-        self.loop, self.stop = asyncio.new_event_loop(), asyncio.Event()
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=self.loop.run_until_complete, args=(self.serve(),))
-
-    async def serve(self):
-        client = await Client.connect(self.server.address)
-        async with Worker(client, task_queue=QUEUE, workflows=[Shout, Refused, Parked, Wait],
-                          activities=[shout, refuse, wait_for_it], identity="worker",
-                          workflow_runner=UnsandboxedWorkflowRunner()):
-            self.ready.set()
-            await self.stop.wait()
-
-    def __enter__(self):
-        self.thread.start()
-        assert self.ready.wait(20)
-        return self
-
-    def __exit__(self, *_):
-        self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join()
-
-    def run(self, *arguments):
-        done = subprocess.run([TEMPORAL, *arguments, "--address", self.server.address,
-                               "--output", "json"], capture_output=True, text=True, timeout=20,
-                              stdin=subprocess.DEVNULL)
-        return done.returncode, done.stdout, done.stderr
+from cli_comparison import ORIGINAL, Both, Original
+from cli_support import QUEUE, Served, start
 
 
 @pytest.fixture(scope="module")
@@ -175,84 +18,6 @@ def servers(shared_server):
     with Original() as original:
         with Served(shared_server) as ours, Served(original) as theirs:
             yield ours, theirs
-
-
-class Names:
-    """Gives what cannot be equal names in the order of appearance."""
-
-    def __init__(self):
-        self.ids = {}
-
-    def text(self, text):
-        text = UUID.sub(lambda m: self.ids.setdefault(m[0], f"<id {len(self.ids) + 1}>"), text)
-        return WORKER.sub("<pid>@", TIME.sub("<time>", PLACE.sub("", text)))
-
-    def value(self, value, key=""):
-        if isinstance(value, dict):
-            return {self.text(k): self.value(v, k) for k, v in value.items() if k not in UNBUILT}
-        if key in UNEQUAL:
-            return "<any>"
-        if isinstance(value, list):
-            return [self.value(v) for v in value]
-        return self.text(value) if isinstance(value, str) else value
-
-
-def printed(out):
-    """JSON, or several values of JSON one after the other, or plain text."""
-    values, at, decoder = [], 0, json.JSONDecoder()
-    while at < len(out):
-        if out[at].isspace():
-            at += 1
-            continue
-        try:
-            value, at = decoder.raw_decode(out, at)
-        except ValueError:
-            return [out]
-        values.append(value)
-    return values
-
-
-def differences(ours, theirs, path=""):
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in sorted(ours.keys() | theirs.keys()):
-            yield from differences(ours.get(key, "absent"), theirs.get(key, "absent"),
-                                   f"{path}.{key}")
-    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        for n, (x, y) in enumerate(zip(ours, theirs)):
-            yield from differences(x, y, f"{path}[{n}]")
-    elif ours != theirs:
-        yield f"{path}: original {theirs!r}, ours {ours!r}"
-
-
-class Both:
-    """The same command to both servers, and one answer. Names stay equal over a test."""
-
-    def __init__(self, servers):
-        self.servers, self.names = servers, (Names(), Names())
-
-    def __call__(self, *arguments, order=None):
-        ours, theirs = (self.said(s, n, arguments, order)
-                        for s, n in zip(self.servers, self.names))
-        different = list(differences(ours, theirs))
-        assert not different, "\n".join([" ".join(arguments), *different])
-        return ours
-
-    def said(self, server, names, arguments, order):
-        code, out, error = server.run(*arguments)
-        values = printed(out)
-        if order:
-            values = [sorted(v, key=order) if isinstance(v, list) else v for v in values]
-        return {"code": code, "out": names.value(values), "error": names.text(error)}
-
-    def until(self, wanted, *arguments):
-        """Repeats a command on each server until its output holds the text."""
-        for server in self.servers:
-            for _ in range(100):
-                if wanted in server.run(*arguments)[1]:
-                    break
-                time.sleep(0.1)
-            else:
-                pytest.fail(f"{' '.join(arguments)}: never {wanted}")
 
 
 @pytest.fixture
@@ -265,10 +30,6 @@ def name():
     return f"same-{uuid.uuid4().hex[:12]}"
 
 
-def start(kind, name, *more):
-    return ("workflow", "start", "--type", kind, "-t", QUEUE, "-w", name, *more)
-
-
 def test_start_execute_result_show(both, name):
     both(*start("Shout", name, "--input", '"hello"'))
     both("workflow", "result", "-w", name)
@@ -278,6 +39,25 @@ def test_start_execute_result_show(both, name):
     both("workflow", "result", "-w", f"{name}-2")
     both("workflow", "describe", "-w", f"{name}-2")
     both("workflow", "trace", "-w", name, "--no-fold")
+    both("workflow", "show", "-w", name, "--reverse")
+    both("workflow", "describe", "-w", name, "--reset-points")
+    both("workflow", "describe", "-w", f"{name}-unknown")
+    both("workflow", "show", "-w", f"{name}-unknown")
+    both("workflow", "result", "-w", f"{name}-unknown")
+    both(*start("Shout", name, "--input", '"hello"', "--id-reuse-policy", "RejectDuplicate"))
+
+
+def test_start_options(both, name):
+    both(*start("Wait", name, "--memo", 'm="x"', "--static-summary", "short", "--static-details",
+                "long", "--run-timeout", "1h", "--execution-timeout", "2h", "--task-timeout", "5s",
+                "--start-delay", "1h", "--priority-key", "2", "--fairness-key", "f"))
+    both("workflow", "describe", "-w", name)
+    both("workflow", "show", "-w", name)
+    both(*start("Wait", name, "--fail-existing"))
+    both("workflow", "terminate", "-w", name)
+    both(*start("Shout", f"{name}-cron", "--cron", "0 0 1 1 *", "--input", '"x"'))
+    both("workflow", "describe", "-w", f"{name}-cron")
+    both("workflow", "terminate", "-w", f"{name}-cron")
 
 
 def test_open_workflow(both, name):
@@ -286,6 +66,8 @@ def test_open_workflow(both, name):
     both("workflow", "query", "-w", name, "--type", "state")
     both("workflow", "query", "-w", name, "--type", "unknown")
     both.until("in run", "workflow", "stack", "-w", name)
+    both("workflow", "stack", "-w", name)
+    both("workflow", "stack", "-w", name, "--reject-condition", "not_open")
     both("workflow", "metadata", "-w", name)
     both("workflow", "describe", "-w", name)
     both("workflow", "signal", "-w", name, "--name", "call", "--input", '"Ada"')
@@ -318,7 +100,23 @@ def test_update_refused(both, name):
     both("workflow", "terminate", "-w", name)
 
 
+def test_update_started(both, name):
+    both(*start("Wait", name))
+    both("workflow", "update", "start", "-w", name, "--name", "rename", "--update-id", "u",
+         "--input", '"Ada"', "--wait-for-stage", "accepted")
+    both("workflow", "update", "result", "-w", name, "--update-id", "u")
+    both("workflow", "update", "describe", "-w", name, "--update-id", "unknown")
+    both("workflow", "update", "result", "-w", f"{name}-unknown", "--update-id", "u")
+    both("workflow", "update", "start", "-w", name, "--name", "unknown", "--wait-for-stage",
+         "accepted")
+
+
 def test_update_with_start(both, name):
+    both("workflow", "start-update-with-start", "--type", "Wait", "-t", QUEUE, "-w", f"{name}-2",
+         "--update-name", "rename", "--update-input", '"Eve"', "--update-id", "u",
+         "--id-conflict-policy", "UseExisting", "--update-wait-for-stage", "accepted")
+    both("workflow", "result", "-w", f"{name}-2")
+    both("workflow", "show", "-w", f"{name}-2")
     both("workflow", "execute-update-with-start", "--type", "Wait", "-t", QUEUE, "-w", name,
          "--update-name", "rename", "--update-input", '"Ada"', "--update-id", "u",
          "--id-conflict-policy", "Fail")
@@ -351,13 +149,112 @@ def test_list_and_count(both, name):
     both("workflow", "list", "--query", "Nonsense = 3")
 
 
-def test_reset_and_delete(both, name):
+def test_reset(both, name):
     both("workflow", "execute", "--type", "Shout", "-t", QUEUE, "-w", name, "--input", '"x"')
     both("workflow", "reset", "-w", name, "--event-id", "4", "--reason", "again")
     both("workflow", "result", "-w", name)
     both("workflow", "show", "-w", name)
+    for kind in ("FirstWorkflowTask", "LastWorkflowTask"):
+        both("workflow", "reset", "-w", name, "--type", kind, "--reason", kind)
+        both("workflow", "result", "-w", name)
+        both("workflow", "show", "-w", name)
+    both("workflow", "reset", "-w", name, "--type", "LastContinuedAsNew", "--reason", "r")
+    both("workflow", "reset", "-w", name, "--type", "BuildId", "--build-id", "none", "--reason",
+         "r")
+    both("workflow", "reset", "-w", name, "--event-id", "1", "--reason", "r")
+    both("workflow", "reset", "-w", f"{name}-unknown", "--event-id", "4", "--reason", "r")
+
+
+def test_reset_of_chain(both, name):
+    both(*start("Again", name, "--input", "1"))
+    both("workflow", "result", "-w", name)
+    both("workflow", "reset", "-w", name, "--type", "LastContinuedAsNew", "--reason", "again")
+    both("workflow", "result", "-w", name)
+    both("workflow", "describe", "-w", name)
+
+
+def test_reset_excludes(both, name):
+    both(*start("Wait", name))
+    both.until("waiting", "workflow", "query", "-w", name, "--type", "state")
+    both("workflow", "signal", "-w", name, "--name", "call", "--input", '"Ada"')
+    both("workflow", "result", "-w", name)
+    reset = ("workflow", "reset", "-w", name, "--type", "FirstWorkflowTask", "--reason", "again")
+    both(*reset, "--reapply-exclude", "Signal")
+    both.until("waiting", "workflow", "query", "-w", name, "--type", "state")
+    both("workflow", "show", "-w", name)
+    both(*reset, "--reapply-exclude", "Nonsense")
+    both("workflow", "terminate", "-w", name)
+
+
+def test_update_options(both, name):
+    both(*start("Wait", name))
+    both.until("waiting", "workflow", "query", "-w", name, "--type", "state")
+    both("workflow", "update-options", "-w", name, "--versioning-override-behavior", "unspecified")
+    both("workflow", "update-options", "-w", f"{name}-unknown", "--versioning-override-behavior",
+         "unspecified")
+    both("workflow", "reset", "with-workflow-update-options", "-w", name, "--type",
+         "FirstWorkflowTask", "--reason", "r", "--versioning-override-behavior", "unspecified")
+    both("workflow", "terminate", "-w", name)
+
+
+def test_delete(both, name):
+    both(*start("Wait", name))
+    both.until("waiting", "workflow", "query", "-w", name, "--type", "state")
     both("workflow", "delete", "-w", name)
     both("workflow", "delete", "-w", f"{name}-unknown")
+
+
+BATCHES = {
+    "signal": ("workflow", "signal", "--name", "call", "--input", '"Ada"'),
+    "cancel": ("workflow", "cancel"),
+    "terminate": ("workflow", "terminate"),
+    "reset": ("workflow", "reset", "--type", "FirstWorkflowTask"),
+    "update-options": ("workflow", "update-options", "--versioning-override-behavior",
+                       "unspecified"),
+    "delete": ("workflow", "delete"),
+}
+
+
+@pytest.mark.parametrize("verb", BATCHES)
+def test_batch(both, name, verb):
+    for n in range(2):
+        both(*start("Wait", f"{name}-{n}"))
+        both.until("waiting", "workflow", "query", "-w", f"{name}-{n}", "--type", "state")
+    query = f"WorkflowId STARTS_WITH '{name}'"
+    both.until('"2"', "workflow", "count", "--query", query)
+    job = both.batch(*BATCHES[verb], "--query", query, "--reason", "why", "--yes")
+    both("batch", "describe", "--job-id", job)
+    both("batch", "list", only=lambda b: b["jobId"] in job)
+    both("batch", "terminate", "--job-id", job, "--reason", "too late")
+    for n in range(2):
+        if verb != "terminate":  # there the original's worker is said to have done it
+            both("workflow", "describe", "-w", f"{name}-{n}")
+        both("workflow", "terminate", "-w", f"{name}-{n}")
+
+
+def test_batch_terminated(both, name):
+    both("batch", "describe", "--job-id", "unknown")
+    both("batch", "terminate", "--job-id", "unknown", "--reason", "r")
+
+
+ACTIVITY_BATCHES = {
+    "unpause": ("activity", "unpause"),
+    "reset": ("activity", "reset", "--clear-heartbeat-details"),
+    "update-options": ("activity", "update-options", "--heartbeat-timeout", "30s"),
+}
+
+
+@pytest.mark.parametrize("verb", ACTIVITY_BATCHES)
+def test_batch_of_activities(both, name, verb):
+    both(*start("Flaky", name))
+    both.until('"attempt": 2', "workflow", "describe", "-w", name)
+    both("activity", "pause", "-w", name, "--activity-id", "flaky")
+    query = f"WorkflowId = '{name}' AND TemporalPauseInfo IS NOT NULL"
+    both.until('"1"', "workflow", "count", "--query", query)
+    job = both.batch(*ACTIVITY_BATCHES[verb], "--query", f"WorkflowId = '{name}'", "--reason",
+                     "why", "--yes")
+    both("batch", "describe", "--job-id", job)
+    both("workflow", "terminate", "-w", name)
 
 
 def test_activity_of_a_person(both, name):
@@ -391,28 +288,88 @@ def test_schedules(both, name):
     both("schedule", "create", *one, "--interval", "5h/1h", "--type", "Shout", "-t", QUEUE, "-w",
          f"{name}-run", "--input", '"x"', "--notes", "ours", "--paused")
     both("schedule", "describe", *one)
+    both.until(name, "schedule", "list")
+    both("schedule", "list", only=lambda s: s["scheduleId"] == name)
+    both("schedule", "list-matching-times", *one, "--start-time", "2020-01-03T00:00:00Z",
+         "--end-time", "2020-01-04T00:00:00Z")
     both("schedule", "toggle", *one, "--unpause", "--reason", "go")
+    both("schedule", "describe", *one)
     both("schedule", "trigger", *one)
+    both.until('"actionCount": "1"', "schedule", "describe", *one)
+    both.until("_COMPLETED", "schedule", "describe", *one)
+    both("schedule", "describe", *one)
+    both("schedule", "backfill", *one, "--start-time", "2020-01-03T00:00:00Z", "--end-time",
+         "2020-01-04T00:00:00Z", "--overlap-policy", "AllowAll")
+    both.until('"actionCount": "6"', "schedule", "describe", *one)
     both("schedule", "update", *one, "--calendar", '{"hour":"3"}', "--type", "Shout", "-t", QUEUE,
-         "-w", f"{name}-run")
+         "-w", f"{name}-run", "--time-zone", "Europe/Berlin", "--jitter", "1s", "--end-time",
+         "2099-01-01T00:00:00Z", "--catchup-window", "1h", "--overlap-policy", "BufferAll",
+         "--pause-on-failure", "--remaining-actions", "7")
+    both("schedule", "describe", *one)
     both("schedule", "create", *one, "--interval", "1h", "--type", "Shout", "-t", QUEUE, "-w", "x")
+    both("schedule", "create", "-s", f"{name}-2", "--cron", "nonsense", "--type", "Shout", "-t",
+         QUEUE, "-w", "x")
     both("schedule", "delete", *one)
 
 
-def test_task_queue(both):
+def test_unknown_schedule(both, name):
+    one = ("--schedule-id", name)
+    both("schedule", "describe", *one)
+    both("schedule", "toggle", *one, "--pause", "--reason", "r")
+    both("schedule", "trigger", *one)
+    both("schedule", "update", *one, "--interval", "1h", "--type", "Shout", "-t", QUEUE, "-w", "x")
+    both("schedule", "delete", *one)
+    both("schedule", "list-matching-times", *one, "--start-time", "2020-01-03T00:00:00Z",
+         "--end-time", "2020-01-04T00:00:00Z")
+
+
+def test_task_queue(both, name):
     both("task-queue", "describe", "-t", "nobody-here")
+    both("task-queue", "describe", "-t", QUEUE, "--task-queue-type", "workflow")
+    limited = ("--task-queue", name, "--task-queue-type", "activity")
+    both("task-queue", "config", "get", *limited)
+    both("task-queue", "config", "set", *limited, "--queue-rps-limit", "5",
+         "--queue-rps-limit-reason", "slow down")
+    both("task-queue", "config", "get", *limited)
 
 
-def test_operator(both, name):
-    both("operator", "namespace", "create", "-n", name, "--retention", "3d", "--description", "d")
+def test_namespace(both, name):
+    both("operator", "namespace", "create", "-n", name, "--retention", "3d", "--description", "d",
+         "--email", "e@example.com", "--data", "k=v")
     both("operator", "namespace", "describe", "-n", name)
-    both("operator", "namespace", "update", "-n", name, "--description", "changed")
+    both("operator", "namespace", "list", only=lambda n: n["namespaceInfo"]["name"] == name)
+    both("operator", "namespace", "update", "-n", name, "--description", "changed", "--retention",
+         "2d", "--email", "f@example.com", "--data", "l=w")
+    both("operator", "namespace", "describe", "-n", name)
+    both("operator", "namespace", "update", "-n", name, "--promote-global")
+    both("operator", "namespace", "update", "-n", name, "--retention", "1s")
     both("operator", "namespace", "create", "-n", name)
+    both("operator", "namespace", "create", "-n", f"{name}-2", "--retention", "1s")
     both("operator", "namespace", "describe", "-n", f"{name}-unknown")
-    both("operator", "search-attribute", "create", "--name", "Color", "--type", "Keyword", "-n",
-         name)
-    both("operator", "search-attribute", "list", "-n", name)
-    both("operator", "search-attribute", "remove", "--name", "Color", "-n", name, "--yes")
-    both("operator", "search-attribute", "remove", "--name", "Color", "-n", name, "--yes")
+    both("operator", "namespace", "delete", "-n", name, "--yes")
+    both("operator", "namespace", "describe", "-n", name)
+    both("operator", "namespace", "delete", "-n", f"{name}-unknown", "--yes")
+
+
+def test_search_attributes(both, name):
+    both("operator", "namespace", "create", "-n", name)
+    attribute = ("operator", "search-attribute")
+    both(*attribute, "create", "--name", "Color", "--type", "Keyword", "-n", name)
+    both(*attribute, "create", "--name", "Size", "--type", "Int", "--name", "Seen", "--type",
+         "Datetime", "-n", name)
+    both(*attribute, "create", "--name", "Color", "--type", "Keyword", "-n", name)
+    both(*attribute, "create", "--name", "Color", "--type", "Int", "-n", name)
+    both(*attribute, "create", "--name", "WorkflowId", "--type", "Keyword", "-n", name)
+    both(*attribute, "list", "-n", name)
+    both(*attribute, "remove", "--name", "Color", "-n", name, "--yes")
+    both(*attribute, "remove", "--name", "Color", "-n", name, "--yes")
+    both(*attribute, "list", "-n", f"{name}-unknown")
+
+
+def test_cluster(both):
     both("operator", "cluster", "health")
     both("operator", "cluster", "system")
+    both("operator", "cluster", "describe")
+    both("operator", "cluster", "describe", "--detail")
+    both("operator", "cluster", "list")
+    both("operator", "cluster", "remove", "--name", "unknown")
