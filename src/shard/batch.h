@@ -5,9 +5,9 @@
  * restart goes on where it was, so that the last operation may be done twice (signals and resets
  * are not repeated: a signal has a request id, which the batch and its place give).
  *
- * NOT_FOUND, also of a workflow that has ended, counts as done; other refusals count as failed.
- * While the server cannot write, the batch waits. Records go when the namespace's retention is
- * over.
+ * NOT_FOUND, also of a workflow that has ended, counts as done, but not where a reset has to look
+ * for the task (batch_operation.h); other refusals count as failed. While the server cannot write,
+ * the batch waits. Records go when the namespace's retention is over.
  */
 #ifndef PERDURE_SHARD_BATCH_H
 #define PERDURE_SHARD_BATCH_H
