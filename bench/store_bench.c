@@ -136,7 +136,9 @@ static double write_batch(bench *b, int64_t first, size_t n, int step, char (*id
   b->store->commit(b->store, &s.batch);
   test_env_run_until(&b->env, &s.done);
   double end = wall_us();
-  for (size_t i = 0; i < n; i++) ASSERT(steps[i].status == STORE_OK);
+  for (size_t i = 0; i < n; i++) {
+    if (steps[i].status != STORE_OK) PANIC("%s", s.batch.error->what);
+  }
   arena_release(&s.batch.arena);
   return end - begin;
 }

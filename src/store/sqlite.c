@@ -4,11 +4,14 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "store/sqlite_int.h"
+#include "store/commit_log.h"
 
 enum {
   CHECKPOINT_PAGES = 2000,    /* under load: longer pauses and no less work with more */
   IDLE_CHECKPOINT_PAGES = 64, /* not worth a sync with fewer, until the pause is long */
+  FLUSH_ROWS = 256,           /* between two batches, while a flush is under way */
+  FLUSH_AGE_MS = 500,         /* what is committed is in tables after so long */
+  FLUSH_RETRY_MS = 1000,
   SHORT_PAUSE_MS = 5,
   LONG_PAUSE_MS = 1000,
   WAL_PAUSE_MS = 200,
@@ -23,7 +26,7 @@ typedef struct sqlite_store {
   sqlite_querier querier;
   bool inline_io;
   uint32_t checkpoint_pages;
-  uint64_t wal_cap_bytes;
+  uint64_t wal_cap_bytes, flush_bytes;
 
   pthread_t writer_thread, reader_thread, query_thread;
   /* Held by the reader during a load and by the querier during a query; the writer takes both to
@@ -31,13 +34,19 @@ typedef struct sqlite_store {
   pthread_mutex_t reading, querying;
 
   pthread_mutex_t mu; /* of what follows */
-  pthread_cond_t writer_wake, reader_wake, query_wake;
+  pthread_cond_t writer_wake, reader_wake, query_wake, flushed;
   store_batch *batch; /* to be written */
   int64_t batch_since_ns;
-  list loads;     /* of store_load.task.node */
-  list queries;   /* of store_query.task.node */
-  bool wal_waits; /* for a pause between queries, to be emptied */
-  bool closing;
+  int64_t last_commit, in_tables; /* as the writer has them */
+  int64_t wanted;                 /* some reader waits until this commit is in tables */
+  uint64_t failed_flushes;
+  err_code failure_code; /* of the last one */
+  char *failure;
+  list loads;         /* of store_load.task.node */
+  list queries;       /* of store_query.task.node */
+  bool wal_waits;     /* for a pause between queries, to be emptied */
+  bool closing;       /* for the readers */
+  bool ending;        /* for the writer, when there are no readers any more */
   store_stats counts; /* as of the last commit, checkpoint or load */
 } sqlite_store;
 
@@ -79,9 +88,28 @@ static void publish_counts(sqlite_store *s, int64_t commit_ns) {
 }
 
 static void write_batch(sqlite_store *s, store_batch *b, int64_t since_ns) {
-  sqlite_writer_apply(&s->writer, b);
+  sqlite_writer_commit(&s->writer, b, since_ns);
+  (void)pthread_mutex_lock(&s->mu);
+  s->last_commit = s->writer.last_commit;
+  (void)pthread_mutex_unlock(&s->mu);
   publish_counts(s, monotonic_ns() - since_ns);
   s->base.env->post(s->base.env, &b->task);
+}
+
+/* Whoever waits for a flush is told how far it is. */
+static void publish_flush(sqlite_store *s) {
+  const err *e = s->writer.failure;
+  (void)pthread_mutex_lock(&s->mu);
+  s->in_tables = s->writer.in_tables;
+  if (e) {
+    s->failed_flushes++;
+    s->failure_code = e->code;
+    mem_free(s->failure);
+    s->failure = mem_strdup(e->what);
+    s->wanted = s->in_tables;
+  }
+  (void)pthread_mutex_unlock(&s->mu);
+  (void)pthread_cond_broadcast(&s->flushed);
 }
 
 static void set_wal_waits(sqlite_store *s, bool waits) {
@@ -109,12 +137,45 @@ static void checkpoint(sqlite_store *s) {
   publish_counts(s, 0);
 }
 
-/* Sleeps up to `ms` for a batch or the end. Holds s->mu. */
-static void pause_ms(sqlite_store *s, int ms) {
+static bool must_flush(const sqlite_store *s) { return s->wanted > s->in_tables; }
+
+static bool is_flushing(const sqlite_store *s) { return s->writer.flushing && !s->writer.failure; }
+
+/* In the writer's thread only, like what follows. */
+static bool flush_is_due(const sqlite_store *s) {
+  const sqlite_writer *w = &s->writer;
+  if (!w->open->first) return false;
+  return (uint64_t)commit_log_bytes(w->log) >= s->flush_bytes ||
+         monotonic_ns() - w->open_since_ns >= FLUSH_AGE_MS * NS_PER_MS;
+}
+
+/* Some of what is committed goes to the tables, or all of it. */
+static void flush(sqlite_store *s, bool all) {
+  sqlite_writer *w = &s->writer;
+  if (all) {
+    (void)sqlite_writer_flush_all(w);
+  } else if (flush_is_due(s) && !is_flushing(s)) {
+    (void)sqlite_writer_begin_flush(w);
+  } else if (w->flushing) {
+    (void)sqlite_writer_flush_some(w, flush_is_due(s) ? SIZE_MAX : FLUSH_ROWS);
+  } else {
+    return;
+  }
+  publish_flush(s);
+}
+
+/* --- the writer's thread --- */
+
+static bool has_work(const sqlite_store *s) {
+  return s->batch || must_flush(s) || s->ending || is_flushing(s);
+}
+
+/* Sleeps up to `ms` for work. Holds s->mu. */
+static void pause_ms(sqlite_store *s, int64_t ms) {
   int64_t until = monotonic_ns() + ms * NS_PER_MS;
   struct timespec ts = {.tv_sec = until / NS_PER_SEC, .tv_nsec = until % NS_PER_SEC};
   int rc = 0;
-  while (!s->batch && !s->closing && rc == 0) {
+  while (!has_work(s) && rc == 0) {
     rc = pthread_cond_timedwait(&s->writer_wake, &s->mu, &ts);
   }
 }
@@ -128,40 +189,59 @@ static void use_gap(sqlite_store *s) {
   } gaps[] = {{SHORT_PAUSE_MS, IDLE_CHECKPOINT_PAGES}, {LONG_PAUSE_MS, 1}};
   for (size_t i = 0; i < ARRAY_LEN(gaps) && pages_in_wal(s) > 0; i++) {
     pause_ms(s, gaps[i].ms);
-    if (s->batch || s->closing) return;
+    if (has_work(s)) return;
     if (pages_in_wal(s) < gaps[i].least_pages) continue;
     (void)pthread_mutex_unlock(&s->mu);
     checkpoint(s);
     (void)pthread_mutex_lock(&s->mu);
   }
-  while (!s->batch && !s->closing) (void)pthread_cond_wait(&s->writer_wake, &s->mu);
+  while (!has_work(s)) (void)pthread_cond_wait(&s->writer_wake, &s->mu);
+}
+
+/* Until there is something to do. Holds s->mu, but not while it works. */
+static void wait_for_work(sqlite_store *s) {
+  if (has_work(s)) return;
+  if (s->writer.failure) {
+    pause_ms(s, FLUSH_RETRY_MS);
+  } else if (s->writer.open->first) {
+    int64_t age_ms = (monotonic_ns() - s->writer.open_since_ns) / NS_PER_MS;
+    if (age_ms < FLUSH_AGE_MS) pause_ms(s, FLUSH_AGE_MS - age_ms);
+  } else {
+    use_gap(s);
+  }
 }
 
 static void *writer_main(void *arg) {
   sqlite_store *s = arg;
   (void)pthread_mutex_lock(&s->mu);
   for (;;) {
-    if (!s->batch && !s->closing) use_gap(s);
+    wait_for_work(s);
     store_batch *b = s->batch;
-    if (!b && s->closing) break;
-    if (!b) continue;
     int64_t since_ns = s->batch_since_ns;
+    bool all = must_flush(s);
+    if (!b && s->ending) break;
     s->batch = NULL;
     (void)pthread_mutex_unlock(&s->mu);
-    write_batch(s, b, since_ns);
-    if (pages_in_wal(s) >= s->checkpoint_pages) checkpoint(s);
+    if (b) write_batch(s, b, since_ns);
+    flush(s, all);
+    if (pages_in_wal(s) >= s->checkpoint_pages && !s->writer.next) checkpoint(s);
     (void)pthread_mutex_lock(&s->mu);
   }
   (void)pthread_mutex_unlock(&s->mu);
   return NULL;
 }
 
+static void commit_inline(sqlite_store *s, store_batch *b, int64_t since_ns) {
+  write_batch(s, b, since_ns);
+  flush(s, flush_is_due(s));
+  if (pages_in_wal(s) >= s->checkpoint_pages) checkpoint(s);
+}
+
 static void sqlite_commit(store *base, store_batch *b) {
   sqlite_store *s = self(base);
   int64_t since_ns = monotonic_ns();
   if (s->inline_io) {
-    write_batch(s, b, since_ns);
-    if (pages_in_wal(s) >= s->checkpoint_pages) checkpoint(s);
+    commit_inline(s, b, since_ns);
     return;
   }
   (void)pthread_mutex_lock(&s->mu);
@@ -175,10 +255,46 @@ static void sqlite_commit(store *base, store_batch *b) {
 
 /* --- the reader --- */
 
+/* When this returns NULL, the tables have all that was committed before. */
+static err *wait_for_tables(sqlite_store *s, arena *a) {
+  if (s->inline_io) flush(s, true);
+  (void)pthread_mutex_lock(&s->mu);
+  int64_t want = s->last_commit;
+  uint64_t failed = s->failed_flushes;
+  if (want > s->in_tables && !s->inline_io) {
+    s->wanted = MAX(s->wanted, want);
+    (void)pthread_cond_signal(&s->writer_wake);
+    while (want > s->in_tables && s->failed_flushes == failed) {
+      (void)pthread_cond_wait(&s->flushed, &s->mu);
+    }
+  }
+  err *e = want <= s->in_tables
+               ? NULL
+               : err_make(a, HERE, s->failure_code, NULL,
+                          "what was committed last cannot be read yet: %s", s->failure);
+  (void)pthread_mutex_unlock(&s->mu);
+  return e;
+}
+
+/* Whether the tables are enough for this load as they are. */
+static bool is_settled(sqlite_store *s, const store_load *l) {
+  switch (l->kind) {
+    case LOAD_RUN:
+    case LOAD_HISTORY:
+    case LOAD_ATTEMPTS:
+      return !sqlite_writer_touches(&s->writer, l->run);
+    default:
+      return false;
+  }
+}
+
 static void run_load(sqlite_store *s, store_load *l) {
-  (void)pthread_mutex_lock(&s->reading);
-  sqlite_reader_load(&s->reader, l);
-  (void)pthread_mutex_unlock(&s->reading);
+  if (!is_settled(s, l)) l->error = wait_for_tables(s, &l->arena);
+  if (!l->error) {
+    (void)pthread_mutex_lock(&s->reading);
+    sqlite_reader_load(&s->reader, l);
+    (void)pthread_mutex_unlock(&s->reading);
+  }
   (void)pthread_mutex_lock(&s->mu);
   s->counts.loads++;
   (void)pthread_mutex_unlock(&s->mu);
@@ -223,9 +339,12 @@ static void sqlite_load(store *base, store_load *l) {
 /* --- the querier --- */
 
 static void run_query(sqlite_store *s, store_query *q) {
-  (void)pthread_mutex_lock(&s->querying);
-  sqlite_querier_run(&s->querier, q);
-  (void)pthread_mutex_unlock(&s->querying);
+  q->error = wait_for_tables(s, &q->arena);
+  if (!q->error) {
+    (void)pthread_mutex_lock(&s->querying);
+    sqlite_querier_run(&s->querier, q);
+    (void)pthread_mutex_unlock(&s->querying);
+  }
   (void)pthread_mutex_lock(&s->mu);
   s->counts.queries++;
   (void)pthread_mutex_unlock(&s->mu);
@@ -288,30 +407,39 @@ static void sqlite_stats(store *base, store_stats *ret_stats) {
 static void release(sqlite_store *s) {
   sqlite_querier_release(&s->querier);
   sqlite_reader_release(&s->reader);
+  mem_free(s->failure);
   sqlite_writer_release(&s->writer); /* the last connection checkpoints and removes the WAL */
   sqlite_file_close(&s->file);
   (void)pthread_cond_destroy(&s->query_wake);
   (void)pthread_cond_destroy(&s->reader_wake);
   (void)pthread_cond_destroy(&s->writer_wake);
+  (void)pthread_cond_destroy(&s->flushed);
   (void)pthread_mutex_destroy(&s->mu);
   (void)pthread_mutex_destroy(&s->reading);
   (void)pthread_mutex_destroy(&s->querying);
   mem_free(s);
 }
 
+/* The writer goes last: readers may wait for it. */
+static void end_threads(sqlite_store *s) {
+  (void)pthread_mutex_lock(&s->mu);
+  s->closing = true;
+  (void)pthread_cond_broadcast(&s->reader_wake);
+  (void)pthread_cond_broadcast(&s->query_wake);
+  (void)pthread_mutex_unlock(&s->mu);
+  (void)pthread_join(s->reader_thread, NULL);
+  (void)pthread_join(s->query_thread, NULL);
+  (void)pthread_mutex_lock(&s->mu);
+  s->ending = true;
+  (void)pthread_cond_broadcast(&s->writer_wake);
+  (void)pthread_mutex_unlock(&s->mu);
+  (void)pthread_join(s->writer_thread, NULL);
+}
+
 static void sqlite_close(store *base) {
   sqlite_store *s = self(base);
-  if (!s->inline_io) {
-    (void)pthread_mutex_lock(&s->mu);
-    s->closing = true;
-    (void)pthread_cond_broadcast(&s->writer_wake);
-    (void)pthread_cond_broadcast(&s->reader_wake);
-    (void)pthread_cond_broadcast(&s->query_wake);
-    (void)pthread_mutex_unlock(&s->mu);
-    (void)pthread_join(s->writer_thread, NULL);
-    (void)pthread_join(s->reader_thread, NULL);
-    (void)pthread_join(s->query_thread, NULL);
-  }
+  if (!s->inline_io) end_threads(s);
+  sqlite_writer_finish(&s->writer);
   release(s);
 }
 
@@ -322,6 +450,7 @@ static void init_locks(sqlite_store *s) {
   (void)pthread_cond_init(&s->writer_wake, &attr);
   (void)pthread_cond_init(&s->query_wake, &attr);
   (void)pthread_cond_init(&s->reader_wake, NULL);
+  (void)pthread_cond_init(&s->flushed, NULL);
   (void)pthread_condattr_destroy(&attr);
   (void)pthread_mutex_init(&s->mu, NULL);
   (void)pthread_mutex_init(&s->reading, NULL);
@@ -332,10 +461,8 @@ static err *start(sqlite_store *s, const store_sqlite_options *o, arena *a) {
   TRY(sqlite_file_open(&s->file, o, a));
   TRY(sqlite_file_connect(&s->file, o, s->base.env->now_ns(s->base.env), &s->writer, &s->reader,
                           &s->querier, a));
-  TRY(sqlite_get_int(s->writer.db, s->file.path,
-                     "SELECT max((SELECT coalesce(max(run), 0) FROM run),"
-                     " (SELECT deleted_run FROM high_water))",
-                     &s->base.last_run_key, a));
+  s->base.last_run_key = s->writer.largest_run;
+  s->last_commit = s->in_tables = s->writer.in_tables;
   s->base.last_seq = s->writer.seq_reserved;
   publish_counts(s, 0);
   if (s->inline_io) return NULL;
@@ -384,6 +511,7 @@ err *store_sqlite_open(const store_sqlite_options *o, env *e, arena *a, store **
                     .close = sqlite_close};
   s->inline_io = o->inline_io;
   s->checkpoint_pages = o->checkpoint_pages ? o->checkpoint_pages : CHECKPOINT_PAGES;
+  s->flush_bytes = (uint64_t)s->checkpoint_pages * SQLITE_STORE_PAGE_BYTES / 8;
   s->wal_cap_bytes = o->wal_cap_bytes ? o->wal_cap_bytes : WAL_CAP_BYTES;
   list_init(&s->loads);
   list_init(&s->queries);

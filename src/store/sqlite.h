@@ -1,17 +1,20 @@
-/* sqlite.h - the store on one SQLite file (WAL, synchronous=FULL).
+/* sqlite.h - the store on one SQLite file, behind a log of commits.
  *
  * One thread owns the only connection that commits and checkpoints; another reads through a
  * query_only connection. With these two rules SQLite before 3.51.3 is safe from its WAL-reset
  * defect, so no other process may write to the file: one file has one server, held by a lock file
  * (`<path>-lock`, with the process id) beside it.
  *
+ * A commit is durable when it is in the log (`<path>-log0` and `-log1`, beside SQLite's `-wal` and
+ * `-shm`); the tables follow. A clean end leaves `<path>` alone.
+ *
  * Files are created with mode 0600. A file that is not ours, is damaged or was written by a newer
  * version is refused with a sentence that names it, and left as it is. Before SQLite opens the
  * file, its WAL is rewritten and synced: after a failed fsync the kernel may show pages that never
  * reached the disk. For the same reason a sync that fails ends the process at once.
  *
- * A full disk is not the end: steps get STORE_FAILED, loads go on, and commits work again as soon
- * as there is room.
+ * A full disk is not the end: steps get STORE_FAILED, loads go on (those of runs that were
+ * committed just before may get UNAVAILABLE), and commits work again as soon as there is room.
  */
 #ifndef PERDURE_STORE_SQLITE_H
 #define PERDURE_STORE_SQLITE_H

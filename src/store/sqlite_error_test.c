@@ -36,7 +36,8 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
   fixture *f = *state;
-  static const char *const names[] = {"db", "db-wal", "db-shm", "db-lock", "db-journal"};
+  static const char *const names[] = {"db",      "db-wal",  "db-shm",    "db-lock",
+                                      "db-log0", "db-log1", "db-journal"};
   for (size_t i = 0; i < ARRAY_LEN(names); i++) {
     (void)unlink(arena_printf(&f->arena, "%s/%s", f->dir, names[i]));
   }
@@ -307,6 +308,7 @@ static void a_full_disk_is_not_the_end(void **state) {
   simdisk *d = simdisk_new("simdisk", 1);
   store *s = open_on(f, d);
   assert_int_equal(commit_run(f, s, 1, 100, NULL), STORE_OK);
+  assert_true(run_exists(f, s, 1)); /* so it is in tables */
   simdisk_set_capacity(d, simdisk_used_bytes(d) + 100);
   const char *said;
   assert_int_equal(commit_run(f, s, 2, 100000, &said), STORE_FAILED);

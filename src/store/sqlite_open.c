@@ -178,16 +178,13 @@ static void forget_names(sqlite_file *f) {
 
 /* --- before SQLite opens the file --- */
 
-static bool exists(sqlite_file *f, const char *path) {
-  int yes = 0;
-  return f->vfs->base->xAccess(f->vfs->base, path, SQLITE_ACCESS_EXISTS, &yes) == SQLITE_OK && yes;
-}
-
 /* Refuses a file of another kind before anything can touch it. A hot journal means that the first
  * page may be half written; then SQLite has to recover before sqlite_schema_check can tell. */
 static err *check_header(sqlite_file *f, arena *a) {
   enum { HEADER_BYTES = 100, APPLICATION_ID_AT = 68 };
-  if (!exists(f, f->path) || exists(f, arena_printf(a, "%s-journal", f->path))) return NULL;
+  if (!sqlite_vfs_exists(f->vfs, f->path) ||
+      sqlite_vfs_exists(f->vfs, arena_printf(a, "%s-journal", f->path)))
+    return NULL;
   sqlite3_filename name = sqlite3_create_filename(f->path, "", "", 0, NULL);
   int flags = SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_READWRITE;
   sqlite3_file *file = name ? sqlite_vfs_open_raw(f->vfs, name, flags) : NULL;
@@ -223,7 +220,7 @@ static err *check_header(sqlite_file *f, arena *a) {
 static err *rewrite_wal(sqlite_file *f, arena *a) {
   enum { CHUNK_BYTES = 65536 };
   const char *path = arena_printf(a, "%s-wal", f->path);
-  if (!exists(f, path)) return NULL;
+  if (!sqlite_vfs_exists(f->vfs, path)) return NULL;
   sqlite3_file *file = sqlite_vfs_open_raw(f->vfs, path, SQLITE_OPEN_WAL | SQLITE_OPEN_READWRITE);
   if (!file) return SQLITE_ERROR_AT(a, NULL, SQLITE_CANTOPEN, path);
   uint8_t *chunk = mem_alloc(CHUNK_BYTES);
@@ -312,7 +309,9 @@ static err *prepare_file(sqlite_file *f, sqlite3 *db, bool sync_off, int64_t now
                     a));
   }
   TRY(sqlite_exec(db, f->path, "PRAGMA journal_mode = WAL", a));
-  return sqlite_schema_migrate(db, f->path, now_ns, a);
+  TRY(sqlite_schema_migrate(db, f->path, now_ns, a));
+  /* From here on the commit log has what the WAL may still lose. */
+  return sync_off ? NULL : sqlite_exec(db, f->path, "PRAGMA synchronous = NORMAL", a);
 }
 
 /* A connection that only reads, with its side files open while they have names. */
@@ -330,6 +329,7 @@ err *sqlite_file_connect(sqlite_file *f, const store_sqlite_options *o, int64_t 
   TRY(connect_one(f, cache_bytes, &w->db, a));
   TRY(prepare_file(f, w->db, o->sync_off || f->private_file, now_ns, a));
   TRY(sqlite_writer_prepare(w, a));
+  TRY(sqlite_writer_recover(w, f->private_file ? NULL : f->vfs, !o->sync_off, a));
   TRY(connect_reader(f, cache_bytes / 4, &r->db, a));
   TRY(sqlite_reader_prepare(r, a));
   TRY(connect_reader(f, cache_bytes, &q->db, a));

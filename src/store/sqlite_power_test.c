@@ -45,6 +45,8 @@ typedef struct world {
   test_env env;
   arena arena;
   store *store;
+  const char *said;          /* by the last commit that failed */
+  bool full;                 /* the disk */
   run_ledger runs[RUNS + 1]; /* by run key */
 } world;
 
@@ -106,6 +108,7 @@ static bool commit_some(world *w) {
   test_batch_commit(&b, w->store, &w->env);
   bool all = true;
   size_t i = 0;
+  w->said = b.batch.error ? err_text(&w->arena, b.batch.error) : "nothing";
   for (const store_step *s = b.batch.steps; s; s = s->next, i++) {
     if (s->status == STORE_OK) w->runs[s->run].acknowledged = of_step[i];
     all &= s->status == STORE_OK;
@@ -115,6 +118,11 @@ static bool commit_some(world *w) {
 }
 
 /* --- what is found --- */
+
+/* What was committed shortly before the disk was full may have to wait for room to be read. */
+static bool is_unavailable(const test_load *l) {
+  return l->load.error && l->load.error->code == ERR_UNAVAILABLE;
+}
 
 static const char *check_run(world *w, int64_t run) {
   run_ledger *ledger = &w->runs[run];
@@ -126,6 +134,12 @@ static const char *check_run(world *w, int64_t run) {
   test_load_run(&r, w->store, &w->env);
   const char *wrong = NULL;
   int64_t n = (int64_t)h.load.n_rows, state = 0;
+  bool excused = w->full || simdisk_stopped(w->disk);
+  if (excused && (is_unavailable(&h) || is_unavailable(&r))) {
+    test_load_release(&h);
+    test_load_release(&r);
+    return NULL;
+  }
   for (int64_t i = 0; i < n; i++) {
     const store_row *row = &h.load.rows[i];
     bytes *expected = event_bytes(run, i + 1);
@@ -211,13 +225,18 @@ static const char *recover(world *w) {
 
 static const char *fill_disk(world *w) {
   simdisk_set_capacity(w->disk, simdisk_used_bytes(w->disk) + below(w, 60000));
+  w->full = true;
   for (uint64_t n = below(w, 12); n > 0; n--) (void)commit_some(w);
   const char *wrong = NULL;
-  if (!simdisk_stopped(w->disk)) wrong = check_all(w); /* reads go on */
+  if (!simdisk_stopped(w->disk)) wrong = check_all(w); /* other reads go on */
   simdisk_set_capacity(w->disk, UINT64_MAX);
+  w->full = false;
   bool works = commit_some(w);
-  if (!works && !simdisk_stopped(w->disk)) return "no commit although there is room again";
-  return simdisk_stopped(w->disk) ? NULL : wrong;
+  if (!works && !simdisk_stopped(w->disk)) {
+    return arena_printf(&w->arena, "no commit although there is room again: %s", w->said);
+  }
+  if (simdisk_stopped(w->disk)) return NULL;
+  return wrong ? wrong : check_all(w);
 }
 
 static const char *commit_until_it_stops(world *w) {
@@ -232,7 +251,7 @@ static const char *commit_until_it_stops(world *w) {
     if (w->fault == FAULT_FULL_DISK && below(w, 20) == 0) {
       wrong = fill_disk(w);
     } else if (!commit_some(w) && !simdisk_stopped(w->disk) && w->fault != FAULT_WRITE_ERRORS) {
-      wrong = "a commit failed without a reason";
+      wrong = arena_printf(&w->arena, "a commit failed: %s", w->said);
     }
   }
   simdisk_fail_writes(w->disk, 0);
@@ -324,7 +343,7 @@ static void the_test_sees_that_sync_is_off(void **state) {
 }
 
 static void the_test_sees_an_early_acknowledgement(void **state) {
-  assert_true(bad_disks(BROKEN_EARLY_ACKNOWLEDGEMENT, 40) > 5);
+  assert_true(bad_disks(BROKEN_EARLY_ACKNOWLEDGEMENT, 100) > 5);
 }
 
 int main(void) {

@@ -63,6 +63,11 @@ static const char *const migrations[] = {
     "CREATE TABLE visible_count("
     "  ns INTEGER NOT NULL, status INTEGER NOT NULL, n INTEGER NOT NULL,"
     "  PRIMARY KEY(ns, status)) STRICT, WITHOUT ROWID;",
+
+    /* What of the commit log is in tables; the number by which the log knows its database. */
+    "CREATE TABLE commit_log("
+    "  id INTEGER PRIMARY KEY, database INTEGER NOT NULL, last_commit INTEGER NOT NULL) STRICT;"
+    "INSERT INTO commit_log VALUES(1, random(), 0);",
 };
 
 int store_sqlite_schema_version(void) { return (int)ARRAY_LEN(migrations); }

@@ -165,6 +165,11 @@ void sqlite_vfs_free(sqlite_vfs *v) {
   mem_free(v);
 }
 
+bool sqlite_vfs_exists(sqlite_vfs *v, const char *full_path) {
+  int yes = 0;
+  return v->base->xAccess(v->base, full_path, SQLITE_ACCESS_EXISTS, &yes) == SQLITE_OK && yes;
+}
+
 sqlite3_file *sqlite_vfs_open_raw(sqlite_vfs *v, const char *full_path, int flags) {
   sqlite3_file *f = mem_zalloc((size_t)v->vfs.szOsFile);
   int got;

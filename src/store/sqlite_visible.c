@@ -1,15 +1,9 @@
 /* The record by which a run is found, its attributes, and how many there are of each status. */
 #include "store/sqlite_int.h"
 
-static void bind_int(sqlite3_stmt *st, int at, int64_t v) { (void)sqlite3_bind_int64(st, at, v); }
-
-static void bind_text(sqlite3_stmt *st, int at, span s) {
-  (void)sqlite3_bind_text64(st, at, s.p ? (const char *)s.p : "", s.n, SQLITE_STATIC, SQLITE_UTF8);
-}
-
 static void bind_optional(sqlite3_stmt *st, int at, span s) {
   if (s.p) {
-    bind_text(st, at, s);
+    sqlite_bind_text(st, at, s);
   } else {
     (void)sqlite3_bind_null(st, at);
   }
@@ -21,21 +15,15 @@ void sqlite_bind_value(sqlite3_stmt *st, int at, const store_value *v) {
       (void)sqlite3_bind_null(st, at);
       return;
     case VALUE_INT:
-      bind_int(st, at, v->i);
+      sqlite_bind_int(st, at, v->i);
       return;
     case VALUE_REAL:
       (void)sqlite3_bind_double(st, at, v->real);
       return;
     case VALUE_TEXT:
-      bind_text(st, at, v->text);
+      sqlite_bind_text(st, at, v->text);
       return;
   }
-}
-
-static int run_stmt(sqlite3_stmt *st) {
-  int rc = sqlite3_step(st);
-  (void)sqlite3_reset(st);
-  return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 /* --- counts --- */
@@ -66,10 +54,10 @@ int sqlite_counts_write(sqlite_writer *w) {
     const sqlite_count *c = &w->counts[i];
     sqlite3_stmt *st = w->st[W_VISIBLE_COUNT];
     if (!c->by) continue;
-    bind_int(st, 1, c->ns);
-    bind_int(st, 2, c->status);
-    bind_int(st, 3, c->by);
-    int rc = run_stmt(st);
+    sqlite_bind_int(st, 1, c->ns);
+    sqlite_bind_int(st, 2, c->status);
+    sqlite_bind_int(st, 3, c->by);
+    int rc = sqlite_run(st);
     if (rc != SQLITE_OK) return rc;
   }
   return SQLITE_OK;
@@ -90,13 +78,13 @@ static int write_attributes(sqlite_writer *w, const place *p, bool add) {
   store_attribute a;
   for (size_t at = 0; store_attributes_next(p->attributes, &at, &a);) {
     if (a.unindexed) continue;
-    bind_int(st, 1, a.id * 2 + p->divided);
+    sqlite_bind_int(st, 1, a.id * 2 + p->divided);
     sqlite_bind_value(st, 2, &a.value);
-    bind_int(st, 3, p->ended);
-    bind_int(st, 4, p->started);
-    bind_int(st, 5, p->run);
-    if (add) bind_int(st, 6, p->status);
-    int rc = run_stmt(st);
+    sqlite_bind_int(st, 3, p->ended);
+    sqlite_bind_int(st, 4, p->started);
+    sqlite_bind_int(st, 5, p->run);
+    if (add) sqlite_bind_int(st, 6, p->status);
+    int rc = sqlite_run(st);
     if (rc != SQLITE_OK) return rc;
   }
   return SQLITE_OK;
@@ -119,18 +107,18 @@ static void bind_record(sqlite3_stmt *st, const store_row *r, span attributes) {
   span optional[] = {v->parent_workflow_id, v->parent_run_id, v->root_workflow_id, v->root_run_id,
                      v->division};
   int64_t closed[] = {v->events, v->history_bytes, v->transitions};
-  bind_int(st, 1, r->run);
-  bind_int(st, 2, r->ns);
-  bind_int(st, 3, r->status);
-  bind_int(st, 4, v->closed_ns ? v->closed_ns : INT64_MAX);
-  bind_int(st, 5, v->started_ns);
-  bind_int(st, 6, v->execution_ns);
-  bind_text(st, 7, r->workflow_id);
-  for (size_t i = 0; i < ARRAY_LEN(texts); i++) bind_text(st, 8 + (int)i, texts[i]);
+  sqlite_bind_int(st, 1, r->run);
+  sqlite_bind_int(st, 2, r->ns);
+  sqlite_bind_int(st, 3, r->status);
+  sqlite_bind_int(st, 4, v->closed_ns ? v->closed_ns : INT64_MAX);
+  sqlite_bind_int(st, 5, v->started_ns);
+  sqlite_bind_int(st, 6, v->execution_ns);
+  sqlite_bind_text(st, 7, r->workflow_id);
+  for (size_t i = 0; i < ARRAY_LEN(texts); i++) sqlite_bind_text(st, 8 + (int)i, texts[i]);
   for (size_t i = 0; i < ARRAY_LEN(optional); i++) bind_optional(st, 11 + (int)i, optional[i]);
   for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
     if (v->closed_ns) {
-      bind_int(st, 16 + (int)i, closed[i]);
+      sqlite_bind_int(st, 16 + (int)i, closed[i]);
     } else {
       (void)sqlite3_bind_null(st, 16 + (int)i);
     }
@@ -148,7 +136,7 @@ static int add_record(sqlite_writer *w, const store_row *r) {
              .divided = v->division.p != NULL,
              .attributes = store_attributes_encode(v->attributes, v->n_attributes, &w->scratch)};
   bind_record(w->st[W_VISIBLE_ADD], r, p.attributes);
-  int rc = run_stmt(w->st[W_VISIBLE_ADD]);
+  int rc = sqlite_run(w->st[W_VISIBLE_ADD]);
   if (rc == SQLITE_OK) rc = write_attributes(w, &p, true);
   if (rc == SQLITE_OK && !p.divided) count(w, r->ns, r->status, 1);
   return rc;
@@ -156,7 +144,7 @@ static int add_record(sqlite_writer *w, const store_row *r) {
 
 int sqlite_visible_delete(sqlite_writer *w, int64_t run) {
   sqlite3_stmt *st = w->st[W_VISIBLE_GET];
-  bind_int(st, 1, run);
+  sqlite_bind_int(st, 1, run);
   int rc = sqlite3_step(st);
   if (rc != SQLITE_ROW) {
     (void)sqlite3_reset(st);
@@ -174,8 +162,8 @@ int sqlite_visible_delete(sqlite_writer *w, int64_t run) {
   rc = write_attributes(w, &p, false);
   if (rc != SQLITE_OK) return rc;
   if (!p.divided) count(w, p.ns, p.status, -1);
-  bind_int(w->st[W_VISIBLE_DELETE], 1, run);
-  return run_stmt(w->st[W_VISIBLE_DELETE]);
+  sqlite_bind_int(w->st[W_VISIBLE_DELETE], 1, run);
+  return sqlite_run(w->st[W_VISIBLE_DELETE]);
 }
 
 /* Only what differs, where no index of attributes has to follow. */
@@ -185,17 +173,17 @@ static int update_record(sqlite_writer *w, const store_row *r, bool *ret_found) 
   const bool stay = v->change == ATTRIBUTES_STAY;
   *ret_found = true;
   if (stay && !v->closed_ns) return SQLITE_OK;
-  bind_int(st, 1, r->run);
+  sqlite_bind_int(st, 1, r->run);
   bind_attributes(st, 2, store_attributes_encode(v->attributes, v->n_attributes, &w->scratch));
   if (v->closed_ns) {
-    bind_int(st, 3, r->status);
-    bind_int(st, 4, v->closed_ns);
-    bind_int(st, 5, v->events);
-    bind_int(st, 6, v->history_bytes);
-    bind_int(st, 7, v->transitions);
-    bind_int(st, 8, stay);
+    sqlite_bind_int(st, 3, r->status);
+    sqlite_bind_int(st, 4, v->closed_ns);
+    sqlite_bind_int(st, 5, v->events);
+    sqlite_bind_int(st, 6, v->history_bytes);
+    sqlite_bind_int(st, 7, v->transitions);
+    sqlite_bind_int(st, 8, stay);
   }
-  int rc = run_stmt(st);
+  int rc = sqlite_run(st);
   *ret_found = rc == SQLITE_OK && sqlite3_changes(w->db) == 1;
   if (!*ret_found || r->status == v->was_status) return rc;
   count(w, r->ns, v->was_status, -1);

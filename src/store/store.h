@@ -43,7 +43,7 @@ typedef enum store_row_kind {
   ROW_RUN_DELETE,     /* run: removes every row of the run, and `current` if it points at it */
   ROW_ITEM_PUT,       /* run, id, item_kind, due_ns, queued, blob */
   ROW_ITEM_DELETE,    /* run, id; of no item: nothing happens */
-  ROW_HISTORY_ADD,    /* run, id (first event id), blob; the row must be new */
+  ROW_HISTORY_ADD,    /* run, id (first event id, larger than any before), blob */
   ROW_CURRENT_PUT,    /* ns, workflow_id, run; see `expected_run`. At most one in a step. */
   ROW_ATTEMPT_PUT,    /* run, id (scheduled event id), attempt, blob */
   ROW_ATTEMPT_DELETE, /* run, id, attempt */

@@ -1,6 +1,6 @@
 #include "store/visible.h"
 
-#include "base/buf.h"
+#include "store/number.h"
 
 static int order(int64_t a, int64_t b) { return (a > b) - (a < b); }
 
@@ -46,24 +46,6 @@ bool store_value_has_prefix(const store_value *v, const store_value *prefix) {
 
 enum { UNINDEXED = 0x80 }; /* of the kind */
 
-static void add_number(buf *b, uint64_t v) {
-  for (; v >= 0x80; v >>= 7) buf_addb(b, (uint8_t)(v | 0x80));
-  buf_addb(b, (uint8_t)v);
-}
-
-static bool next_number(span in, size_t *at, uint64_t *ret) {
-  uint64_t v = 0;
-  for (unsigned shift = 0; *at < in.n && shift < 64; shift += 7) {
-    uint8_t byte = in.p[(*at)++];
-    v |= (uint64_t)(byte & 0x7f) << shift;
-    if (!(byte & 0x80)) {
-      *ret = v;
-      return true;
-    }
-  }
-  return false;
-}
-
 static span value_bytes(const store_value *v) {
   return v->kind == VALUE_TEXT ? v->text : span_of(&v->i, sizeof v->i);
 }
@@ -72,9 +54,9 @@ span store_attributes_encode(const store_attribute *v, size_t n, arena *a) {
   buf b = BUF_INIT;
   for (size_t i = 0; i < n; i++) {
     span value = value_bytes(&v[i].value);
-    add_number(&b, (uint64_t)v[i].id);
+    number_add(&b, (uint64_t)v[i].id);
     buf_addb(&b, (uint8_t)(v[i].value.kind | (v[i].unindexed ? UNINDEXED : 0)));
-    add_number(&b, value.n);
+    number_add(&b, value.n);
     buf_add(&b, value);
   }
   span out = arena_dup(a, buf_span(&b));
@@ -84,9 +66,9 @@ span store_attributes_encode(const store_attribute *v, size_t n, arena *a) {
 
 bool store_attributes_next(span in, size_t *at, store_attribute *ret) {
   uint64_t id, n;
-  if (!next_number(in, at, &id) || *at >= in.n) return false;
+  if (!number_next(in, at, &id) || *at >= in.n) return false;
   uint8_t flags = in.p[(*at)++], kind = flags & (UNINDEXED - 1);
-  if (!next_number(in, at, &n) || n > in.n - *at) return false;
+  if (!number_next(in, at, &n) || n > in.n - *at) return false;
   *ret = (store_attribute){.id = (int64_t)id, .value = {.kind = kind}};
   ret->unindexed = (flags & UNINDEXED) != 0;
   if (kind == VALUE_TEXT) {
