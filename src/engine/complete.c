@@ -154,9 +154,7 @@ static bool heartbeat_is_over(const engine_run *run) {
 static void hand_back_next(engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r,
                            engine_completion *done) {
   engine_step *st = run->tx.st;
-  engine_poller p = {.identity = r->identity,
-                     .request_id = SPAN("request-from-RespondWorkflowTaskCompleted"),
-                     .sticky = true};
+  engine_poller p = {.identity = r->identity, .request_id = HANDED_BACK, .sticky = true};
   pb_WorkerVersionCapabilities caps = {0};
   if (r->worker_version_stamp) {
     caps.build_id = r->worker_version_stamp->build_id;

@@ -242,6 +242,10 @@ typedef struct engine_poller {
   bool eager; /* the client that starts the run takes its first task: nothing is written before */
 } engine_poller;
 
+/* Whether a task was handed out as it was planned, in one transaction: to the client that starts
+ * the run, or to the worker that answers the task before. */
+bool engine_start_came_at_once(const pb_WorkflowTaskStartedEventAttributes *start);
+
 /* The answer to a workflow task poll, all but history bytes and the sealed token. */
 typedef struct engine_wft {
   engine_token token;

@@ -239,6 +239,8 @@ int64_t wft_deadline_ns(const engine_run *run, int32_t *ret_type);
 store_queued wft_place(engine_run *run, bool sticky);
 /* What a started task says of the worker; NULL when the poller names no build. In the arena. */
 pb_WorkerVersionStamp *poller_version(arena *a, const pb_WorkerVersionCapabilities *c);
+/* The request id of a task that its predecessor's answer brings. */
+#define HANDED_BACK SPAN("request-from-RespondWorkflowTaskCompleted")
 void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns);
 /* After a crash forgot the start that this valid token speaks of: starts the task as it was. */
 void wft_adopt(engine_run *run, const engine_token *token, span identity);

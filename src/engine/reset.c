@@ -21,7 +21,8 @@ static bool ends_a_step(const pb_HistoryEvent *ev, const pb_HistoryEvent *next) 
         ev->event_type == PB_EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
             ? ev->workflow_task_scheduled_event_attributes
             : NULL;
-    return !s || s->attempt <= 1;
+    bool at_once = engine_start_came_at_once(next->workflow_task_started_event_attributes);
+    return !s || (s->attempt <= 1 && !at_once);
   }
   return pb_time_ns(ev->event_time) != pb_time_ns(next->event_time);
 }

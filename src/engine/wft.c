@@ -205,6 +205,11 @@ static pb_HistoryEvent *started_event(engine_run *run) {
   return ev;
 }
 
+bool engine_start_came_at_once(const pb_WorkflowTaskStartedEventAttributes *start) {
+  bool is_eager = !start->history_size_bytes; /* there was no history yet */
+  return is_eager || span_eq(start->request_id, HANDED_BACK);
+}
+
 /* The start is kept in memory (its strings in start_arena) until the run is written next. */
 void wft_start_now(engine_run *run, const engine_poller *p, int64_t now_ns) {
   pb_store_RunState *s = &run->state;

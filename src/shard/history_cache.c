@@ -87,20 +87,49 @@ static bool next_varint(span *rest, uint64_t *ret) {
   return false;
 }
 
-/* The type of an encoded event (with its tag); the fields before it are an id and a time. */
-static int32_t event_type(span event) {
+/* A field of an encoded message: its number, or its bytes. False: it is not there. */
+static bool find_field(span message, uint32_t field, uint64_t *ret_number, span *ret_bytes) {
   uint64_t tag, v;
-  if (!next_varint(&event, &tag) || !next_varint(&event, &v)) return 0;
-  while (next_varint(&event, &tag) && next_varint(&event, &v)) {
-    if (tag >> 3 == PB_HistoryEvent_event_type_FIELD) return (int32_t)v;
-    if ((tag & 7) == 2) {
-      if (v > event.n) return 0;
-      event = span_of(event.p + v, event.n - v);
-    } else if ((tag & 7) != 0) {
-      return 0;
+  while (next_varint(&message, &tag) && next_varint(&message, &v)) {
+    bool found = tag >> 3 == field, has_bytes = (tag & 7) == 2;
+    if ((tag & 7) != 0 && (!has_bytes || v > message.n)) return false;
+    if (found) {
+      *ret_number = v;
+      if (has_bytes) *ret_bytes = span_of(message.p, v);
+      return true;
     }
+    if (has_bytes) message = span_of(message.p + v, message.n - v);
   }
-  return 0;
+  return false;
+}
+
+/* The message of an encoded event with its tag and length. */
+static span event_message(span event) {
+  uint64_t tag, v;
+  return next_varint(&event, &tag) && next_varint(&event, &v) ? event : SPAN_NONE;
+}
+
+static bool is_task_start(span message) {
+  uint64_t type = 0;
+  span none;
+  return find_field(message, PB_HistoryEvent_event_type_FIELD, &type, &none) &&
+         type == PB_EVENT_TYPE_WORKFLOW_TASK_STARTED;
+}
+
+/* The start of a task that nobody had to ask for. */
+static bool came_at_once(span message) {
+  uint64_t n;
+  span attrs = SPAN_NONE, id = SPAN_NONE;
+  pb_WorkflowTaskStartedEventAttributes start = {0};
+  (void)find_field(message, PB_HistoryEvent_workflow_task_started_event_attributes_FIELD, &n,
+                   &attrs);
+  if (find_field(attrs, PB_WorkflowTaskStartedEventAttributes_request_id_FIELD, &n, &id)) {
+    start.request_id = id;
+  }
+  if (find_field(attrs, PB_WorkflowTaskStartedEventAttributes_history_size_bytes_FIELD, &n, &id)) {
+    start.history_size_bytes = (int64_t)n;
+  }
+  return engine_start_came_at_once(&start);
 }
 
 typedef struct taker {
@@ -112,14 +141,16 @@ typedef struct taker {
 static bool is_done(const taker *t) { return t->stopped || t->r->next_id >= t->r->until; }
 
 /* Clients count pages in batches; one ends with its row, and with the start of a workflow task,
- * which may share its row with what follows. */
+ * which may share its row with what follows. One that came at once belongs to what planned it. */
 static void take_row(taker *t, int64_t first_id, span blob) {
   history_read *r = t->r;
   span event;
   bool begins = true;
   for (int64_t id = first_id; !is_done(t) && next_event(&blob, &event); id++) {
-    bool begun = begins;
-    begins = event_type(event) == PB_EVENT_TYPE_WORKFLOW_TASK_STARTED;
+    span message = event_message(event);
+    bool is_start = is_task_start(message);
+    bool begun = begins && !(is_start && came_at_once(message));
+    begins = is_start;
     if (id != r->next_id) continue;
     if (begun && (r->batches >= r->max_batches || t->out->n >= PAGE_BYTES)) {
       t->stopped = true;

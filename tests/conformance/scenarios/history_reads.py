@@ -233,3 +233,33 @@ def client_version_refused(t):
                 t.note(f"{label}: {method}", "accepted")
             except RpcError as error:
                 t.note(f"{label}: {method}", error.to_json())
+
+
+def _at_once(t, last_id):
+    """A task that came at once: its start is no page of its own, and no point to reset to."""
+    _pages(t, "forward", READ, maximum_page_size=1)
+    _pages(t, "backward", REVERSE, maximum_page_size=1)
+    t.does(
+        "reset",
+        "ResetWorkflowExecution",
+        workflow_execution=t.execution(),
+        workflow_task_finish_event_id=last_id,
+        request_id="reset-request",
+        reason="a reason",
+    )
+    t.terminate()
+
+
+@scenario()
+def history_pages_eager_task(t):
+    """The start of an eager task is in one batch with the start of its run."""
+    t.start(request_eager_execution=True)
+    _at_once(t, 3)
+
+
+@scenario()
+def history_pages_task_in_hand(t):
+    """The start of a task that the answer to another brings is in one batch with that answer."""
+    t.start()
+    t.next_in_hand(timer("t", 60))
+    _at_once(t, 7)
