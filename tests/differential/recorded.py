@@ -9,8 +9,14 @@ from sequence import Sequence
 FILE = Path(__file__).resolve().parent / "recorded.jsonl.xz"
 
 
+def _place(entry):
+    *seed, number = entry[0].name.split("-")
+    return seed, int(number)
+
+
 def save(version, entries):
     """entries: (sequence, normalised steps); the first line says what answered."""
+    entries = sorted(entries, key=_place)
     with lzma.open(FILE, "wt", encoding="utf-8", preset=9) as out:
         out.write(json.dumps({"original": version}) + "\n")
         for sequence, steps in entries:

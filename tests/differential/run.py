@@ -4,16 +4,15 @@
   run.py                    the suite: the recorded sequences, on our server (PERDURE_SERVER or
                             build/perdure), compared with what the original answered
   run.py --live N           N new sequences on both servers; differences are shrunk and printed
-  run.py --record N         N new sequences on the original; what it answers the same way twice is
-                            kept for the suite
   run.py --show NAME        a recorded sequence and the original's answers
   run.py --replay FILE      a sequence as JSON ({"name", "operations"}) on both servers
 
 Options: --seed TEXT, --skip N (leave out the first N sequences of the seed), --jobs N, --shapes
 (count the ordered pairs that were played; always done with --live), --keep FOLDER (write every
-difference there, as a report and as JSON for --replay), --coverage FILE (adds what was played to
-what earlier and concurrent runs have played, and writes what is rare among all of it), --original
-and --ours HOST:PORT (servers that run already).
+difference there, as a report and as JSON for --replay), --record N (the first N sequences that both
+answer alike become those of the suite, with the original's answers), --coverage FILE (adds what was
+played to what earlier and concurrent runs have played, and writes what is rare among all of it),
+--original and --ours HOST:PORT (servers that run already).
 """
 
 import argparse
@@ -99,6 +98,7 @@ class Results:
         self.shared, self.generator = shared, generator
         self.coverage = Coverage()
         self.unshared = Coverage()
+        self.to_record, self.records = 0, []
         self.same, self.slow, self.different = 0, [], []
         self.proofs_failed = 0
 
@@ -110,6 +110,11 @@ class Results:
             self.generator.was_played(sequence, played.operations)
         if self.shared and self.unshared.sequences >= SHARED_EVERY:
             self.share()
+        if len(self.records) < self.to_record and played.operations == sequence.operations:
+            self.records.append((sequence, played.steps))
+            if len(self.records) == self.to_record:
+                recorded.save(original.version(), self.records)
+                print(f"{self.to_record} sequences recorded", flush=True)
 
     def share(self):
         """What all runs together have played steers this one, too."""
@@ -155,7 +160,9 @@ class Results:
 
 
 def live(options, sequences, generator=None):
+    """Plays them on both servers."""
     results = Results(options.keep, options.coverage, generator)
+    results.to_record = options.record
     with connected(patient_original, options.original) as one:
         with connected(our_server, options.ours) as other:
             different = []
@@ -193,32 +200,6 @@ def shrink_all(sequences, one, other, options, results):
             results.add_different(shrunk, found, report)
         else:
             results.add(sequence, expected)
-
-
-def record(options):
-    """Keeps the answers of sequences the original plays twice the same way."""
-    kept = []
-    with connected(patient_original, options.original) as server:
-
-        def twice(sequence):
-            first = judge.play(sequence, server, is_original=True)
-            shorter = judge.only_played(sequence, first)
-            if shorter.operations != sequence.operations:
-                first = judge.play(shorter, server, is_original=True)
-            second = judge.play(shorter, server, is_original=True)
-            same = not judge.differences(first.steps, second.steps)
-            return (shorter, first.steps) if same else None
-
-        sequences = generated(options, options.record)
-        for sequence, outcome in in_parallel(twice, sequences, options.jobs):
-            if outcome is None or isinstance(outcome, judge.NoOutcome):
-                print(f"not kept: {sequence.name}", flush=True)
-            else:
-                kept.append(outcome)
-    kept.sort(key=lambda entry: [int(p) for p in entry[0].name.split("-") if p.isdigit()])
-    recorded.save(original.version(), kept)
-    print(f"{len(kept)} sequences, {recorded.FILE.stat().st_size} bytes")
-    return 0
 
 
 def prove(results):
@@ -283,8 +264,6 @@ def main():
     options = arguments()
     if options.show:
         return show(options.show)
-    if options.record:
-        return record(options)
     if options.replay:
         value = json.loads(Path(options.replay).read_text(encoding="utf-8"))
         return live(options, [Sequence.from_json(value)])
