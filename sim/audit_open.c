@@ -88,11 +88,14 @@ static bool waits_for_ever(sim *s, const store_load *l) {
   const record *r = model_find(s, REC_RUN, info->run_id);
   bool forever = r && r->text && !l->row.due_ns && !l->row.queued.queue && l->n_rows;
   int64_t base_ns = forever ? audit_close_ns(s, bytes_span(r->text)) : 0;
+  /* A base that was deleted does not pass on what it is told. */
+  bool passes_on = forever && audit_next_event_id(s, bytes_span(r->text));
+  int64_t until_ns = passes_on ? state->last_reset_time : INT64_MAX;
   for (size_t i = 0; i < l->n_rows && forever; i++) {
     const store_row *row = &l->rows[i];
     bool child = row->item_kind == PB_ITEM_KIND_CHILD;
     bool waits = row->due_ns || row->queued.queue;
-    forever = !waits && (!child || ended_unheard(s, row, base_ns, state->last_reset_time));
+    forever = !waits && (!child || ended_unheard(s, row, base_ns, until_ns));
   }
   arena_release(&a);
   return forever;
