@@ -56,9 +56,22 @@ void audit_starts(sim *s) {
   }
 }
 
-/* It ended when the base was closed and nobody had asked for the reset yet: whom it told of its end
- * had no use for it. */
-static bool ended_unheard(sim *s, const store_row *row, int64_t base_closed_ns, int64_t made_ns) {
+/* It ended when this base of the run was closed and nobody had asked for the reset yet: whom it
+ * told of its end had no use for it. A base that was deleted does not pass on what it is told. */
+static bool ended_between(sim *s, int64_t closed_ns, const record *made) {
+  store_load l;
+  pb_store_RunState *state;
+  bool passes_on = audit_next_event_id(s, bytes_span(made->text)) > 0;
+  if (!passes_on) return true;
+  if (!audit_load_state(s, span_of(made->key.p, UUID_TEXT_BYTES), &l, &state)) return false;
+  bool between =
+      closed_ns >= audit_close_ns(s, bytes_span(made->text)) && closed_ns <= state->last_reset_time;
+  audit_load_release(&l);
+  return between;
+}
+
+/* No run of the resets that led to this one was there to hear of the end of the child. */
+static bool ended_unheard(sim *s, const store_row *row, const record *made) {
   arena a = ARENA_INIT;
   pb_store_ChildItem *c;
   store_load l;
@@ -68,8 +81,11 @@ static bool ended_unheard(sim *s, const store_row *row, int64_t base_closed_ns, 
   bool there = started && audit_load_state(s, c->run_id, &l, &state);
   bool unheard = started && !there;
   if (there) {
-    int64_t at = state->close_time;
-    unheard = state->new_run_id.n || (at && at >= base_closed_ns && at <= made_ns);
+    unheard = state->new_run_id.n > 0;
+    for (const record *r = made; state->close_time && !unheard && r && r->text;
+         r = model_find(s, REC_RUN, bytes_span(r->text))) {
+      unheard = ended_between(s, state->close_time, r);
+    }
     audit_load_release(&l);
   }
   arena_release(&a);
@@ -80,22 +96,14 @@ static bool ended_unheard(sim *s, const store_row *row, int64_t base_closed_ns, 
 static bool waits_for_ever(sim *s, const store_load *l) {
   arena a = ARENA_INIT;
   pb_store_RunInfo *info;
-  pb_store_RunState *state;
-  if (PB_DECODE(store_RunInfo, bytes_span(l->row.info), &a, &info) ||
-      PB_DECODE(store_RunState, bytes_span(l->row.blob), &a, &state)) {
-    PANIC("run");
-  }
+  if (PB_DECODE(store_RunInfo, bytes_span(l->row.info), &a, &info)) PANIC("run info");
   const record *r = model_find(s, REC_RUN, info->run_id);
   bool forever = r && r->text && !l->row.due_ns && !l->row.queued.queue && l->n_rows;
-  int64_t base_ns = forever ? audit_close_ns(s, bytes_span(r->text)) : 0;
-  /* A base that was deleted does not pass on what it is told. */
-  bool passes_on = forever && audit_next_event_id(s, bytes_span(r->text));
-  int64_t until_ns = passes_on ? state->last_reset_time : INT64_MAX;
   for (size_t i = 0; i < l->n_rows && forever; i++) {
     const store_row *row = &l->rows[i];
     bool child = row->item_kind == PB_ITEM_KIND_CHILD;
     bool waits = row->due_ns || row->queued.queue;
-    forever = !waits && (!child || ended_unheard(s, row, base_ns, until_ns));
+    forever = !waits && (!child || ended_unheard(s, row, r));
   }
   arena_release(&a);
   return forever;

@@ -259,10 +259,6 @@ static void wait_gone(shard *s, waiter *w, const err *e) {
 }
 
 static void wait_for_events(shard *s, history_request *h) {
-  if (s->draining) {
-    request_fail(s, h, draining_error(h->op->arena));
-    return;
-  }
   if (!h->op->state) {
     int64_t until = now_ns(s) + s->config.long_poll_ns;
     if (h->op->deadline_ns != INT64_MAX) {

@@ -381,7 +381,6 @@ static err *check_askable(shard *s, const call *c, const shard_run *run, const e
                           bool direct) {
   arena *a = c->op->arena;
   bool open = v->status == PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
-  if (s->draining) return draining_error(a);
   if (!open && v->completed_wfts == 0) {
     return not_ready(a, closed_too_soon);
   }
@@ -420,10 +419,6 @@ static query *query_new(shard *s, call *c, shard_run *run) {
 static void act_query(shard *s, call *c, shard_run *run) {
   const pb_QueryWorkflowRequest *r = c->request;
   arena *a = c->op->arena;
-  if (s->draining) { /* the run was being read: nobody would tell this query */
-    call_refuse(c, NULL, draining_error(a));
-    return;
-  }
   engine_view v;
   engine_look(run->engine, &v);
   const pb_QueryWorkflowResponse *rejected = rejection(r->query_reject_condition, v.status, a);

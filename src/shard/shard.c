@@ -79,6 +79,7 @@ void shard_wake(shard *s) {
   } else if (heap_min(&s->deadlines)) {
     want_wake(s, heap_min(&s->deadlines)->key);
   }
+  check_drained(s);
 }
 
 zones *shard_zones(shard *s) { return &s->zones; }
@@ -212,20 +213,8 @@ shard *shard_new(env *e, store *st, const shard_config *config,
 
 /* --- closing --- */
 
-void check_drained(shard *s) {
-  if (!s->draining || !s->drained) return;
-  bool busy = s->committing || !list_empty(&s->staged) || s->loads_under_way || s->turn_posted ||
-              !list_empty(&s->again) || !list_empty(&s->waiters);
-  if (busy) return;
-  void (*drained)(void *arg) = s->drained;
-  s->drained = NULL;
-  drained(s->drained_arg);
-}
-
-void shard_drain(shard *s, void (*done)(void *arg), void *arg) {
-  s->draining = true;
-  s->drained = done;
-  s->drained_arg = arg;
+/* Everybody who waits is told, except those whose answer is under way. */
+static void waiters_leave(shard *s) {
   arena a = ARENA_INIT;
   const err *e = draining_error(&a);
   list waiting;
@@ -240,6 +229,24 @@ void shard_drain(shard *s, void (*done)(void *arg), void *arg) {
     w->gone(s, w, e);
   }
   arena_release(&a);
+}
+
+void check_drained(shard *s) {
+  if (!s->draining || !s->drained) return;
+  waiters_leave(s); /* who began to wait since: its run was being read when the drain began */
+  bool busy = s->committing || !list_empty(&s->staged) || s->loads_under_way || s->turn_posted ||
+              !list_empty(&s->again) || !list_empty(&s->waiters);
+  if (busy) return;
+  void (*drained)(void *arg) = s->drained;
+  s->drained = NULL;
+  drained(s->drained_arg);
+}
+
+void shard_drain(shard *s, void (*done)(void *arg), void *arg) {
+  s->draining = true;
+  s->drained = done;
+  s->drained_arg = arg;
+  waiters_leave(s);
   flush_all(s);
   want_turn(s);
   check_drained(s);

@@ -248,6 +248,7 @@ void want_wake(shard *s, int64_t when_ns);
 /* Runs the turn soon: polls that go on, then a commit. */
 void want_turn(shard *s);
 int64_t now_ns(shard *s);
+/* At the end of whatever the env runs: while it drains nobody waits, and maybe it is done. */
 void check_drained(shard *s);
 
 /* --- run_id.c: the key of a run inside its id --- */

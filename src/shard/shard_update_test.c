@@ -47,7 +47,7 @@ static ask *poll_update(world *w, const char *update_id) {
   return a;
 }
 
-static ask *update_with_start(world *w, const char *request_id) {
+static ask *update_with_start_begun(world *w, const char *request_id) {
   ask *a = ask_new(w, &pb_ExecuteMultiOperationResponse_desc);
   pb_WorkflowType type = {.name = SPAN("Type")};
   pb_TaskQueue queue = {.name = SPAN("q")};
@@ -59,8 +59,15 @@ static ask *update_with_start(world *w, const char *request_id) {
       .task_queue = &queue,
       .workflow_task_timeout = &timeout,
       .workflow_id_conflict_policy = PB_WORKFLOW_ID_CONFLICT_POLICY_FAIL};
-  shard_update_with_start(w->shard, &a->call->op, &start,
-                          update_request(&a->call->arena, "wf", "u", completed));
+  arena *mem = &a->call->arena;
+  shard_update_with_start(w->shard, &a->call->op,
+                          PB_COPY(StartWorkflowExecutionRequest, &start, mem),
+                          update_request(mem, "wf", "u", completed));
+  return a;
+}
+
+static ask *update_with_start(world *w, const char *request_id) {
+  ask *a = update_with_start_begun(w, request_id);
   world_run(w);
   return a;
 }
@@ -211,6 +218,16 @@ static void test_a_server_that_ends_tells_who_waits(void **state) {
   ask_free(u);
 }
 
+/* It would begin to wait when its start is durable, and the server ends before that. */
+static void test_a_server_that_ends_tells_who_is_about_to_wait(void **state) {
+  world *w = *state;
+  ask *both = update_with_start_begun(w, "first");
+  world_restart(w);
+  assert_true(both->done);
+  assert_int_equal(both->code, ERR_UNAVAILABLE);
+  ask_free(both);
+}
+
 static void test_a_crowded_queue_has_the_task_written(void **state) {
   world *w = *state;
   w->config.queue_window = 8;
@@ -264,6 +281,7 @@ int main(void) {
       WORLD_TEST(test_a_crash_forgets_what_was_not_accepted),
       WORLD_TEST(test_an_outcome_is_read_from_history),
       WORLD_TEST(test_a_server_that_ends_tells_who_waits),
+      WORLD_TEST(test_a_server_that_ends_tells_who_is_about_to_wait),
       WORLD_TEST(test_a_crowded_queue_has_the_task_written),
       WORLD_TEST(test_a_start_brings_an_update),
       WORLD_TEST(test_a_start_that_is_refused_takes_its_update_along),

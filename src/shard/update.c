@@ -292,7 +292,7 @@ static void act_poll(shard *s, call *c, shard_run *run) {
   arena *a = c->op->arena;
   span id = r->update_ref->update_id;
   engine_update u = engine_update_look(run->engine, id, a);
-  err *e = s->draining ? draining_error(a) : u.error;
+  err *e = u.error;
   if (!e && !u.stage) {
     e = not_found_error(a, arena_printf(a, "update \"%.*s\" not found", SPAN_ARG(id)));
   }
