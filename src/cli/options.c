@@ -39,6 +39,8 @@ static const struct {
     {"history.maxTotalUpdates", KEY_COUNT64, offsetof(server_options, shard.limits.updates)},
     {"history.maximumBufferedEventsSizeInBytes", KEY_BYTES,
      offsetof(server_options, shard.limits.buffered_bytes)},
+    {"system.transactionSizeLimit", KEY_BYTES,
+     offsetof(server_options, shard.limits.transaction_bytes)},
     {"callback.maxPerExecution", KEY_COUNT64, offsetof(server_options, shard.limits.callbacks)},
     {"system.enableActivityEagerExecution", KEY_SWITCH,
      offsetof(server_options, shard.eager_activities)},

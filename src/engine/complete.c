@@ -1,6 +1,7 @@
 /* complete.c - RespondWorkflowTaskCompleted: all of its commands, or a failed workflow task. */
 #include "engine/command.h"
 #include "engine/update.h"
+#include "proto/pb_payload.h"
 
 static const int64_t heartbeat_limit_ns = 30 * 60 * NS_PER_SEC;
 
@@ -146,6 +147,32 @@ static void fail_completion(command_ctx *c, const engine_token *token, const err
   }
 }
 
+/* Fewer events than these, without any that waited, are hardly larger than their request, which the
+ * transport has limited: they are not measured. */
+enum { MEASURED_EVENTS = 32 };
+
+/* Everything that the completion writes becomes one row. */
+static err *check_transaction(const engine_run *run) {
+  const tx *t = &run->tx;
+  if (!t->saved.buffered_count && t->events.n < MEASURED_EVENTS) return NULL;
+  size_t limit = t->st->host->limits->transaction_bytes, n = tx_events_bytes(run);
+  if (n <= limit) return NULL;
+  return ERR(t->arena, INVALID_ARGUMENT, "transaction size of %zu bytes exceeds limit of %zu bytes",
+             n, limit);
+}
+
+/* The completion is forgotten and the run ends, with the events that waited. */
+static void end_oversized(engine_run *run, const engine_token *token, span identity, err *e) {
+  arena *a = run->tx.arena;
+  tx_rollback(run);
+  wft_adopt(run, token, identity);
+  wft_settle(run);
+  span details = pb_json_payloads(a, arena_spanf(a, "\"%s\"", e->what));
+  run_force_terminate(run, SPAN("Transaction size exceeds limit."), details);
+  run->tx.st->reply_err = e;
+  tx_finish(run);
+}
+
 static bool heartbeat_is_over(const engine_run *run) {
   const pb_store_RunState *s = &run->state;
   return s->wft_original_time && run->tx.now_ns - s->wft_original_time > heartbeat_limit_ns;
@@ -167,18 +194,20 @@ static void hand_back_next(engine_run *run, const pb_RespondWorkflowTaskComplete
   updates_send(run, st->arena, &done->next.response->messages);
 }
 
-static void schedule_next(engine_run *run, command_ctx *c, int64_t original_time,
-                          engine_completion *done) {
+/* The events of the next task, after those that waited. True: there is one. */
+static bool schedule_next(engine_run *run, const command_ctx *c, int64_t original_time) {
   const pb_RespondWorkflowTaskCompletedRequest *r = c->request;
   bool more = r->force_create_new_workflow_task || run_has_buffered(run) || c->wake;
-  if (!run_is_open(run) || !(more || updates_wait(run))) {
-    tx_finish(run);
-    return;
-  }
+  if (!run_is_open(run) || !(more || updates_wait(run))) return false;
   if (is_heartbeat(r)) run->state.wft_original_time = original_time;
   tx_flush_buffer(run);
   wft_schedule(run, true);
-  if (r->return_new_workflow_task && run->tx.st->n_tasks > 0) {
+  return true;
+}
+
+static void finish(engine_run *run, const pb_RespondWorkflowTaskCompletedRequest *r, bool has_next,
+                   engine_completion *done) {
+  if (has_next && r->return_new_workflow_task) {
     hand_back_next(run, r, done);
   } else {
     tx_finish(run);
@@ -214,9 +243,25 @@ static bool drop_task(engine_run *run, engine_step *st,
   wft_drop_speculative(run);
   tx_begin(run, st);
   take_sticky(run, r->sticky_attributes);
-  schedule_next(run, &c, 0, done);
+  finish(run, r, schedule_next(run, &c, 0), done);
   done->response->reset_history_event_id = run->state.last_completed_started_id;
   return true;
+}
+
+/* All that the worker asked for is done. */
+static void finish_completion(command_ctx *c, const engine_token *token, int64_t original_time,
+                              engine_completion *done) {
+  engine_run *run = c->run;
+  engine_step *st = run->tx.st;
+  bool has_next = schedule_next(run, c, original_time);
+  err *e = check_transaction(run);
+  if (e) {
+    end_oversized(run, token, c->request->identity, e);
+    return;
+  }
+  finish(run, c->request, has_next, done);
+  run_check_limits(run, st);
+  if (!run_is_open(run)) done->next = (engine_wft){0};
 }
 
 err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *token,
@@ -254,9 +299,7 @@ err *engine_wft_complete(engine_run *run, engine_step *st, const engine_token *t
     fail_completion(&c, token, e);
     tx_finish(run);
   } else {
-    schedule_next(run, &c, original_time, &done);
-    run_check_limits(run, st);
-    if (!run_is_open(run)) done.next = (engine_wft){0};
+    finish_completion(&c, token, original_time, &done);
   }
   *ret_done = done;
   return NULL;

@@ -42,8 +42,9 @@ typedef struct engine_limits {
   size_t update_bytes;                /* of requests in flight, per run */
   int32_t buffered_events;
   size_t buffered_bytes;
-  int64_t ledger_bytes; /* of failures kept beside history, per run */
-  int64_t callbacks;    /* per run */
+  size_t transaction_bytes; /* of events that one completion writes */
+  int64_t ledger_bytes;     /* of failures kept beside history, per run */
+  int64_t callbacks;        /* per run */
 } engine_limits;
 
 extern const engine_limits engine_default_limits;

@@ -171,6 +171,8 @@ void tx_flush_buffer(engine_run *run);
 void tx_drop_buffer(engine_run *run);
 /* At the end of a step: flush if no task is in flight, else keep as items. */
 void tx_settle_buffer(engine_run *run);
+/* Of the row that tx_write_events would add now. */
+size_t tx_events_bytes(const engine_run *run);
 /* Encodes the step's events, adds the row and counts them. */
 void tx_write_events(engine_run *run);
 /* Takes a TimerFired event of this timer back out of the buffer. */

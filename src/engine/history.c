@@ -181,12 +181,22 @@ void tx_settle_buffer(engine_run *run) {
   }
 }
 
-void tx_write_events(engine_run *run) {
-  tx *t = &run->tx;
-  if (!t->events.n) return;
+static pb_History events_of(const tx *t) {
   pb_History h = {0};
   h.events.v = arena_array(t->arena, pb_HistoryEvent *, t->events.n);
   for (tx_event_node *n = t->events.first; n; n = n->next) h.events.v[h.events.n++] = n->event;
+  return h;
+}
+
+size_t tx_events_bytes(const engine_run *run) {
+  pb_History h = events_of(&run->tx);
+  return pb_encoded_bytes(&pb_History_desc, &h);
+}
+
+void tx_write_events(engine_run *run) {
+  tx *t = &run->tx;
+  if (!t->events.n) return;
+  pb_History h = events_of(t);
   bytes *blob = bytes_copy(PB_ENCODE(History, &h, t->arena));
   *step_row(t->st) =
       (store_row){.kind = ROW_HISTORY_ADD, .run = run->run, .id = t->first_event_id, .blob = blob};

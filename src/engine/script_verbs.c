@@ -523,6 +523,7 @@ static const char *do_limits(world *w, const script_line *line) {
     LIMIT(update_bytes);
     LIMIT(buffered_events);
     LIMIT(buffered_bytes);
+    LIMIT(transaction_bytes);
     LIMIT(ledger_bytes);
     LIMIT(callbacks);
 #undef LIMIT

@@ -16,6 +16,7 @@ const engine_limits engine_default_limits = {
     .update_bytes = 20 * 1024 * 1024,
     .buffered_events = 100,
     .buffered_bytes = 2 * 1024 * 1024,
+    .transaction_bytes = 4 * 1024 * 1024,
     .ledger_bytes = 16 * 1024 * 1024,
     .callbacks = 2000,
 };

@@ -155,6 +155,13 @@ static void items_forget(engine_run *run) {
 /* Effects of the transaction are taken back. */
 static void effects_forget(tx *t) {
   engine_step *st = t->st;
+  if (st->follower) {
+    engine_rows_release(st->follower_step->rows, st->follower_step->n_rows);
+    engine_free(st->follower);
+    st->follower = NULL;
+    st->follower_step = NULL;
+  }
+  st->closed = false; /* nothing follows in a step that closed the run before */
   if (st->n_rows) engine_rows_release(st->rows + t->first_row, st->n_rows - t->first_row);
   st->n_rows = t->first_row;
   st->n_tasks = t->first_task;

@@ -13,6 +13,7 @@ keys of a map. Kinds:
   opaque    anything must be present, not equal
   advice    may be there or not
   unordered a list compared as a set
+  size      text, or base64 of text, in which a number of bytes is not compared
   spaces    text in which a no-break space counts as a space
 """
 
@@ -41,6 +42,8 @@ TOKEN = "opaque to clients, each server has its own form"
 SIZE = "bytes of the stored form, which each server has its own of"
 
 RULES = [
+    Rule("completed.error.message", "size", SIZE, "limit_transaction*"),
+    Rule("details.payloads.data", "size", SIZE, "limit_transaction*"),
     Rule("run_id", "id", RUN_ID),
     Rule("first_execution_run_id", "id", RUN_ID),
     Rule("first_run_id", "id", RUN_ID),

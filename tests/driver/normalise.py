@@ -12,6 +12,7 @@ UUID = re.compile(
 )
 TIME = re.compile(r"^2\d{3}-\d\d-\d\dT[\d:.]+Z$")
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
+SIZE_OF = re.compile(r"size of \d+ bytes")
 
 
 LONG_TEXT = 500
@@ -109,6 +110,11 @@ class Normaliser:
 
     def _opaque(self, value, place):
         return "<any>"
+
+    def _size(self, value, place):
+        if not SIZE_OF.search(value):
+            value = base64.b64decode(value).decode()
+        return SIZE_OF.sub("size of <number> bytes", value)
 
     def _spaces(self, value, place):
         return value.replace("\u00a0", " ")

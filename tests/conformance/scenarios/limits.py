@@ -105,6 +105,26 @@ def limit_large_completion(t):
 
 
 @scenario()
+def limit_transaction(t):
+    """A completion that is too large together with the signal that waited ends the run."""
+    t.start()
+    task = t.task()
+    t.signal("big", input=blob(1_900_000))
+    marker = command("record_marker", marker_name="m", details={"d": blob(1_300_000)})
+    t.complete(task, marker, marker, marker)
+    _last_events(t, "last events", 4)
+
+
+@scenario()
+def limit_transaction_many_events(t):
+    """Events are longer than commands: many do not fit although their request did."""
+    t.start()
+    marker = command("record_marker", marker_name="m", details={"d": blob(50)})
+    t.step(*[marker] * 40_000)
+    _last_events(t, "last events", 4)
+
+
+@scenario()
 def limit_request(t):
     """A request above what the transport takes."""
     t.start()
