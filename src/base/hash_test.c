@@ -39,6 +39,12 @@ TEST(length_and_key_count) {
   assert_true(hash_of(zero, "a") != hash_of(seed1, "a"));
 }
 
+/* Computed once: data on disk holds such values. */
+TEST(stored_hashes_never_change) {
+  assert_true(hash_stored(SPAN("")) == UINT64_C(0x6bb1f8f8805663a0));
+  assert_true(hash_stored(SPAN("ValueError")) == UINT64_C(0xcc8ee59bf66cbddc));
+}
+
 /* Run ids are small consecutive numbers: their low bits select a bucket. */
 TEST(consecutive_numbers_spread_over_buckets) {
   int count[64] = {0};
@@ -52,6 +58,7 @@ int main(void) {
       cmocka_unit_test(does_not_depend_on_alignment),
       cmocka_unit_test(empty_and_absent_are_the_same),
       cmocka_unit_test(length_and_key_count),
+      cmocka_unit_test(stored_hashes_never_change),
       cmocka_unit_test(consecutive_numbers_spread_over_buckets),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

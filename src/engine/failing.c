@@ -60,7 +60,6 @@ static bool only_passes(const pb_Failure *f) {
 
 /* Stored and shown: never changes for the same failure. */
 static uint64_t fingerprint_of(const pb_Failure *f) {
-  static const hash_key fixed = {1, 2};
   buf text = BUF_INIT;
   for (; f; f = f->cause) {
     span type, kind = failure_kind(f, &type);
@@ -74,7 +73,7 @@ static uint64_t fingerprint_of(const pb_Failure *f) {
     add_message(&text, f->message);
     buf_addb(&text, 0);
   }
-  uint64_t hash = hash_bytes(fixed, buf_span(&text));
+  uint64_t hash = hash_stored(buf_span(&text));
   buf_release(&text);
   return hash;
 }

@@ -75,7 +75,7 @@ static void store_failure(engine_run *run, pb_store_ActivityItem *act, const pb_
   const int32_t number = number_of(act);
   arena *a = run->tx.arena;
   span encoded = PB_ENCODE(Failure, failure, a);
-  uint64_t hash = hash_bytes((hash_key){1, 2}, encoded);
+  uint64_t hash = hash_stored(encoded);
   rec->failure_bytes = (int64_t)encoded.n;
   int64_t *part = part_bytes(run, act, number);
   pb_store_AttemptFailureRef *ref = find_ref(act, hash);
