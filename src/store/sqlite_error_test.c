@@ -352,6 +352,32 @@ static void a_failed_sync_ends_the_process(void **state) {
   assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
+/* --- cases: a mistake of our own --- */
+
+/* Somebody else's write stands in for it. */
+static void a_row_that_does_not_fit_is_kept_aside(void **state) {
+  fixture *f = *state;
+  store *s = must_open(f, f->path);
+  assert_int_equal(commit_run(f, s, 1, 100, NULL), STORE_OK);
+  sql(f->path, "INSERT INTO run VALUES(1, 1, 'other', 1, 0, 0, 0, 0, NULL, NULL)");
+  assert_int_equal(commit_run(f, s, 2, 100, NULL), STORE_OK);
+  assert_true(run_exists(f, s, 2));
+  s->close(s);
+  sqlite3 *db;
+  sqlite3_stmt *st;
+  assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(db, "SELECT run, kind, reason FROM misfit", -1, &st, NULL),
+                   SQLITE_OK);
+  assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+  assert_int_equal(sqlite3_column_int(st, 0), 1);
+  assert_int_equal(sqlite3_column_int(st, 1), ROW_RUN_INSERT);
+  assert_string_equal((const char *)sqlite3_column_text(st, 2),
+                      "UNIQUE constraint failed: run.run");
+  assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+  (void)sqlite3_finalize(st);
+  assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* --- cases: the WAL --- */
 
 static void the_wal_stays_small_under_load(void **state) {
@@ -421,6 +447,7 @@ int main(void) {
       CASE(a_full_disk_is_not_the_end),
       CASE(a_failed_write_is_not_the_end),
       CASE(a_failed_sync_ends_the_process),
+      CASE(a_row_that_does_not_fit_is_kept_aside),
       CASE(the_wal_stays_small_under_load),
       CASE(a_wal_over_its_cap_is_emptied),
       CASE(an_idle_store_empties_the_wal),

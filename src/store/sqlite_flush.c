@@ -1,6 +1,8 @@
 /* From the overlay to the tables, in transactions that need no sync of their own: until the WAL is
  * synced, the commit log holds what they say. */
+#include "base/log.h"
 #include "store/commit_log.h"
+#include "store/row_code.h"
 
 static void forget_failure(sqlite_writer *w) {
   w->failure = NULL;
@@ -22,13 +24,30 @@ static int begin(sqlite_writer *w) {
   return sqlite_run(w->st[W_BEGIN]);
 }
 
-/* Every step was checked before it was committed, so a row that does not fit is our own mistake;
- * the log keeps everything for the program that has it corrected. */
+/* Every step was checked before it was committed, so a row that does not fit is our own mistake. It
+ * must neither be lost nor stand in the way of all others. */
+static int keep_misfit(sqlite_writer *w, const store_row *r, const char *why) {
+  LOG(ERROR,
+      "a row that was committed does not fit the tables; it is kept in the table misfit. Please "
+      "report this with the file",
+      LOG_S("file", w->path), LOG_I("run", r->run), LOG_I("kind", r->kind), LOG_S("reason", why));
+  buf row = BUF_INIT;
+  row_encode(r, &row);
+  sqlite3_stmt *st = w->st[W_MISFIT_ADD];
+  sqlite_bind_int(st, 1, r->run);
+  sqlite_bind_int(st, 2, r->kind);
+  sqlite_bind_text(st, 3, span_cstr(why));
+  (void)sqlite3_bind_blob64(st, 4, row.p, row.n, SQLITE_STATIC);
+  int rc = sqlite_run(st);
+  buf_release(&row);
+  return rc;
+}
+
 static int write_row(sqlite_writer *w, const store_row *r) {
   int rc = sqlite_write_row(w, r);
-  if (rc == SQLITE_NOTFOUND || (rc & 0xff) == SQLITE_CONSTRAINT) {
-    PANIC("a row of kind %d of run %lld, which was committed, does not fit the tables of %s (%s)",
-          (int)r->kind, (long long)r->run, w->path, sqlite3_errmsg(w->db));
+  if (rc == SQLITE_NOTFOUND) return keep_misfit(w, r, "there is no such run");
+  if ((rc & 0xff) == SQLITE_CONSTRAINT) {
+    return keep_misfit(w, r, arena_printf(&w->scratch, "%s", sqlite3_errmsg(w->db)));
   }
   return rc;
 }

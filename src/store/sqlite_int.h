@@ -78,6 +78,7 @@ typedef enum sqlite_write_stmt {
   W_RUN_FACTS,
   W_RUN_NAME,
   W_LAST_COMMIT,
+  W_MISFIT_ADD,
   W_ATTEMPT_PUT,
   W_ATTEMPT_DELETE,
   W_NAMED_PUT,

@@ -32,6 +32,7 @@ static const char *const write_sql[W_COUNT] = {
         "SELECT EXISTS(SELECT 1 FROM run WHERE run = ?1),"
         " coalesce((SELECT max(key) FROM history WHERE key BETWEEN ?2 AND ?3), 0)",
     [W_RUN_NAME] = "SELECT ns, workflow_id FROM run WHERE run = ?1",
+    [W_MISFIT_ADD] = "INSERT INTO misfit VALUES(?1, ?2, ?3, ?4)",
     [W_LAST_COMMIT] = "UPDATE commit_log SET last_commit = ?1 WHERE id = 1",
     [W_ATTEMPT_PUT] =
         "INSERT INTO attempt VALUES(?1, ?2, ?3)"
