@@ -163,7 +163,8 @@ static bool entry_add(matching *m, match_queue *q, const match_task *task) {
   return !old;
 }
 
-/* The window has grown to twice its size: what sorts last goes back to being on disk only. */
+/* The window has grown to twice its size: what sorts last goes back to being on disk only, if it is
+ * there. */
 static void cut(matching *m, match_queue *q) {
   if (q->order.n <= m->window * 2 || q->loading) return;
   heap kept = HEAP_INIT;
@@ -173,7 +174,15 @@ static void cut(matching *m, match_queue *q) {
     q->end = e->task.queued;
     heap_insert(&kept, &e->order, e->task.queued.priority, (uint64_t)e->task.queued.seq);
   }
-  while (heap_min(&q->order)) entry_drop(m, q, entry_of(heap_min(&q->order)));
+  for (heap_node *n = heap_min(&q->order); n; n = heap_min(&q->order)) {
+    entry *e = entry_of(n);
+    if (!e->task.unwritten) {
+      entry_drop(m, q, e);
+      continue;
+    }
+    heap_remove(&q->order, n);
+    heap_insert(&kept, n, e->task.queued.priority, (uint64_t)e->task.queued.seq);
+  }
   heap_release(&q->order);
   q->order = kept;
   q->complete = false;
@@ -260,7 +269,7 @@ bool match_keeps(const match_queue *q, store_queued place) {
 }
 
 void match_add(matching *m, match_queue *q, const match_task *task) {
-  bool kept = match_keeps(q, task->queued);
+  bool kept = task->unwritten || match_keeps(q, task->queued);
   if (!kept || entry_add(m, q, task)) {
     rate_count(&meters_of(q, task->queued.priority)->adds, now_of(m));
   }

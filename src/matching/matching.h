@@ -37,6 +37,7 @@ typedef struct match_task {
   int64_t run, id; /* id: as the owner likes; with run it names the task */
   store_queued queued;
   int64_t sticky_fallback;   /* key of the normal queue, when this one is sticky; 0: not known */
+  bool unwritten;            /* no row holds it: it stays in memory, window or not */
   struct match_query *query; /* a query task; then the rest but the queue is 0 */
 } match_task;
 

@@ -164,6 +164,29 @@ static void test_a_task_added_while_a_page_is_read_is_kept(void **state) {
 
 /* Tasks that came while a page was read lie behind the window: they must not keep it from being
  * filled. */
+static void test_a_task_that_no_row_holds_stays_in_memory(void **state) {
+  fixture f;
+  match_task t;
+  init(&f, false);
+  for (int64_t run = 1; run <= 15; run++) add(&f, run, 3);
+  match_task only_here = task(16, 3);
+  only_here.unwritten = true;
+  match_add(&f.m, f.q, &only_here);
+  add(&f, 17, 3); /* the window is cut to 8 */
+  assert_int_equal(f.m.tasks, 9);
+  only_here = task(18, 3);
+  only_here.unwritten = true;
+  match_add(&f.m, f.q, &only_here);
+  assert_int_equal(f.m.tasks, 10);
+  for (int64_t run = 1; run <= 8; run++) assert_true(match_take(&f.m, f.q, &t) && t.run == run);
+  store_row rows[8];
+  for (int64_t i = 0; i < 7; i++) rows[i] = (store_row){.run = 9 + i, .queued = {5, 3, 9 + i}};
+  rows[7] = (store_row){.run = 17, .queued = {5, 3, 17}};
+  matching_loaded(&f.m, 5, rows, 8, false);
+  for (int64_t run = 9; run <= 18; run++) assert_true(match_take(&f.m, f.q, &t) && t.run == run);
+  matching_release(&f.m);
+}
+
 static void test_tasks_behind_the_window_do_not_stop_reading(void **state) {
   fixture f;
   poller p, q;
@@ -342,6 +365,7 @@ int main(void) {
       cmocka_unit_test(test_a_long_backlog_is_cut_and_read_again),
       cmocka_unit_test(test_an_urgent_task_passes_a_cut_window),
       cmocka_unit_test(test_a_task_added_while_a_page_is_read_is_kept),
+      cmocka_unit_test(test_a_task_that_no_row_holds_stays_in_memory),
       cmocka_unit_test(test_tasks_behind_the_window_do_not_stop_reading),
       cmocka_unit_test(test_a_queue_from_disk_is_read_when_first_polled),
       cmocka_unit_test(test_a_failed_page_can_be_asked_for_again),

@@ -20,10 +20,12 @@ typedef struct starved_queue {
 
 /* An activity is named by its scheduled event, a workflow task by 0. */
 static match_task match_task_of(const shard_run *run, const engine_task *t) {
-  return (match_task){.run = run->key,
-                      .id = t->kind == ENGINE_ACTIVITY_TASK ? t->id : 0,
-                      .queued = t->queued,
-                      .sticky_fallback = t->sticky_fallback};
+  return (match_task){
+      .run = run->key,
+      .id = t->kind == ENGINE_ACTIVITY_TASK ? t->id : 0,
+      .queued = t->queued,
+      .unwritten = t->kind == ENGINE_WORKFLOW_TASK && engine_task_is_speculative(run->engine),
+      .sticky_fallback = t->sticky_fallback};
 }
 
 static void leave_sticky(shard *s, shard_run *run) {
