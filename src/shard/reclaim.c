@@ -80,7 +80,6 @@ static void delete_page(reclaim *r) {
     c->use = (run_use){.key = r->query.found[i].run, .arena = &c->arena, .ready = found};
     run_find_key(s, &c->use);
   }
-  one_done(r);
 }
 
 static void page_found(env_task *task) {
@@ -97,7 +96,8 @@ static void page_found(env_task *task) {
   if (!r->query.n_found && r->schedules_gone) namespace_forget(s, r->ns);
   r->schedules_gone |= !r->query.n_found;
   delete_page(r);
-  store_query_release(&r->query);
+  store_query_release(&r->query); /* before the turn may end, and the next one asks with it */
+  one_done(r);
 }
 
 void reclaim_wake(shard *s, int64_t now) {
