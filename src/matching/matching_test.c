@@ -162,8 +162,6 @@ static void test_a_task_added_while_a_page_is_read_is_kept(void **state) {
   matching_release(&f.m);
 }
 
-/* Tasks that came while a page was read lie behind the window: they must not keep it from being
- * filled. */
 static void test_a_task_that_no_row_holds_stays_in_memory(void **state) {
   fixture f;
   match_task t;
@@ -187,6 +185,8 @@ static void test_a_task_that_no_row_holds_stays_in_memory(void **state) {
   matching_release(&f.m);
 }
 
+/* Tasks that came while a page was read lie behind the window: they must not keep it from being
+ * filled. */
 static void test_tasks_behind_the_window_do_not_stop_reading(void **state) {
   fixture f;
   poller p, q;
