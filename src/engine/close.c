@@ -23,8 +23,15 @@ static void settle_items(engine_run *run) {
 
 static int64_t delete_time_ns(const engine_run *run) {
   const engine_host *h = run->tx.st->host;
-  int64_t kept = h->retention_ns ? h->retention_ns(h->ctx, run->ns) : 0;
+  int64_t kept = h->retention_ns ? h->retention_ns(h->ctx, run_namespace(run)) : 0;
   return kept ? run->tx.now_ns + kept : 0;
+}
+
+void run_end(engine_run *run, int32_t status) {
+  run->state.status = status;
+  run->state.close_time = run->tx.now_ns;
+  run->state.delete_time = delete_time_ns(run);
+  run->tx.st->closed = true;
 }
 
 void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
@@ -36,12 +43,9 @@ void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event) {
   callbacks_close(run, close_event);
   run->wft_queued = (store_queued){0};
   run->state.first_backoff_until = 0;
-  run->state.status = status;
-  run->state.close_time = run->tx.now_ns;
-  run->state.delete_time = delete_time_ns(run);
   run->state.close_event_batch_id = run->tx.first_event_id;
+  run_end(run, status);
   updates_close(run);
-  run->tx.st->closed = true;
 }
 
 /* --- the run after this one --- */

@@ -148,6 +148,8 @@ const pb_desc *item_desc(int32_t kind);
 engine_item **items_sorted(const engine_run *run, int32_t kind, arena *a, size_t *ret_n);
 
 bool run_is_open(const engine_run *run);
+/* Key of the namespace that clients know: a schedule is kept in another one. */
+int64_t run_namespace(const engine_run *run);
 /* Earliest deadline of the run row itself: task timeout, first backoff, run timeout; of a closed
  * run its deletion. 0: none. */
 int64_t run_due_ns(const engine_run *run);
@@ -259,6 +261,8 @@ void wft_fill(engine_run *run, arena *a, bool sticky, engine_wft *ret);
 
 /* Appends a close event made by the caller and closes the run. */
 void run_close(engine_run *run, int32_t status, pb_HistoryEvent *close_event);
+/* The run is closed, to be kept as long as its namespace says. */
+void run_end(engine_run *run, int32_t status);
 void run_timed_out(engine_run *run);
 /* A run that must end because a limit is passed: Terminated by the server. */
 void run_force_terminate(engine_run *run, span reason, span details);

@@ -3,8 +3,8 @@
 
 int64_t run_due_ns(const engine_run *run) {
   const pb_store_RunState *s = &run->state;
-  if (s->schedule) return s->schedule->due_time;
   if (!run_is_open(run)) return s->delete_time;
+  if (s->schedule) return s->schedule->due_time;
   int64_t due = INT64_MAX;
   if (run->info->run_deadline) due = MIN(due, run->info->run_deadline);
   if (s->first_backoff_until) due = MIN(due, s->first_backoff_until);
@@ -53,12 +53,12 @@ static void fire_items(engine_run *run) {
 }
 
 void engine_fire(engine_run *run, engine_step *st) {
-  if (run->state.schedule) {
-    schedule_fire(run, st);
-    return;
-  }
   if (!run_is_open(run)) {
     if (run->state.delete_time && run->state.delete_time <= st->now_ns) run_delete(run, st);
+    return;
+  }
+  if (run->state.schedule) {
+    schedule_fire(run, st);
     return;
   }
   int64_t due = engine_next_due_ns(run);

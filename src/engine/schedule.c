@@ -130,12 +130,13 @@ static int64_t token_of(span token) {
   return (int64_t)v;
 }
 
-void engine_schedule_update(engine_run *run, engine_step *st, const pb_UpdateScheduleRequest *r,
+err *engine_schedule_update(engine_run *run, engine_step *st, const pb_UpdateScheduleRequest *r,
                             const pb_StartWorkflowExecutionRequest *start) {
+  if (!run_is_open(run)) return run_closed_error(st->arena);
   scheduler s = begin(run, st);
   if (is_repeated(&s, r->request_id)) {
     tx_abandon(run);
-    return;
+    return NULL;
   }
   if (scheduler_update(&s, r->schedule, token_of(r->conflict_token))) {
     compile(&s, st->host->zones);
@@ -143,22 +144,38 @@ void engine_schedule_update(engine_run *run, engine_step *st, const pb_UpdateSch
     if (r->search_attributes) run->state.search_attributes = r->search_attributes;
   }
   finish(run, &s);
+  return NULL;
 }
 
-void engine_schedule_patch(engine_run *run, engine_step *st, const pb_PatchScheduleRequest *r) {
+err *engine_schedule_patch(engine_run *run, engine_step *st, const pb_PatchScheduleRequest *r) {
+  if (!run_is_open(run)) return run_closed_error(st->arena);
   scheduler s = begin(run, st);
   if (is_repeated(&s, r->request_id)) {
     tx_abandon(run);
-    return;
+    return NULL;
   }
   scheduler_patch(&s, r->patch);
   finish(run, &s);
+  return NULL;
 }
 
 /* What it has not told yet, nobody hears any more. */
-void engine_schedule_delete(engine_run *run, engine_step *st) { engine_discard(run, st); }
+static void end(engine_run *run, engine_step *st, int32_t status) {
+  st->lazy = false;
+  tx_begin(run, st);
+  schedule_drop_effects(run);
+  run_end(run, status);
+  tx_finish(run);
+}
+
+err *engine_schedule_delete(engine_run *run, engine_step *st) {
+  if (!run_is_open(run)) return run_closed_error(st->arena);
+  end(run, st, PB_WORKFLOW_EXECUTION_STATUS_TERMINATED);
+  return NULL;
+}
 
 void engine_schedule_ended(engine_run *run, engine_step *st, const engine_message *m) {
+  if (!run_is_open(run)) return;
   scheduler s = begin(run, st);
   schedule_take_end(run, &s, m);
   finish(run, &s);
@@ -168,7 +185,7 @@ void schedule_fire(engine_run *run, engine_step *st) {
   scheduler s = begin(run, st);
   if (scheduler_is_over(&s)) {
     tx_abandon(run);
-    engine_schedule_delete(run, st);
+    end(run, st, PB_WORKFLOW_EXECUTION_STATUS_COMPLETED);
     return;
   }
   finish(run, &s);

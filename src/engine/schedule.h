@@ -43,12 +43,15 @@ typedef struct engine_schedule_args {
 engine_run *engine_schedule_create(engine_step *st, const engine_schedule_args *args);
 bool engine_is_schedule(const engine_run *run);
 
-/* A request id that was seen already, and a conflict token of another state, change nothing; that
- * is no error. */
-void engine_schedule_update(engine_run *run, engine_step *st, const pb_UpdateScheduleRequest *r,
-                            const pb_StartWorkflowExecutionRequest *start);
-void engine_schedule_patch(engine_run *run, engine_step *st, const pb_PatchScheduleRequest *r);
-void engine_schedule_delete(engine_run *run, engine_step *st);
+/* NOT_FOUND: it was deleted. A request id that was seen already, and a conflict token of another
+ * state, change nothing; that is no error. */
+MUST_USE err *engine_schedule_update(engine_run *run, engine_step *st,
+                                     const pb_UpdateScheduleRequest *r,
+                                     const pb_StartWorkflowExecutionRequest *start);
+MUST_USE err *engine_schedule_patch(engine_run *run, engine_step *st,
+                                    const pb_PatchScheduleRequest *r);
+/* A schedule that was deleted, or is over, is kept like a closed run, and for as long. */
+MUST_USE err *engine_schedule_delete(engine_run *run, engine_step *st);
 
 /* A workflow is being started or stopped. */
 bool engine_schedule_is_busy(const engine_run *run);

@@ -217,3 +217,12 @@ void schedule_take_end(engine_run *run, scheduler *s, const engine_message *m) {
   scheduler_end end = end_of(m);
   scheduler_ended(s, &end);
 }
+
+void schedule_drop_effects(engine_run *run) {
+  static const int32_t kinds[] = {PB_ITEM_KIND_SCHEDULED_START, PB_ITEM_KIND_SCHEDULE_STOP};
+  for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+    size_t n;
+    engine_item **items = items_sorted(run, kinds[k], run->tx.arena, &n);
+    for (size_t i = 0; i < n; i++) item_delete(run, items[i]);
+  }
+}

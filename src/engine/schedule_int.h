@@ -22,6 +22,8 @@ bool schedule_is_whole(const pb_store_RunState *state);
 bool schedule_drop_starts(engine_run *run, scheduler *s);
 /* What the rules want done becomes items, which messages are derived from. */
 void schedule_keep_effects(engine_run *run, scheduler *s);
+/* What is not told yet will not be. */
+void schedule_drop_effects(engine_run *run);
 /* A workflow has ended. It was started, even if the answer to that is still on its way. */
 void schedule_take_end(engine_run *run, scheduler *s, const engine_message *m);
 

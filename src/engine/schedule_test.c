@@ -87,7 +87,7 @@ static void trigger(fixture *f, int32_t overlap) {
   pb_TriggerImmediatelyRequest t = {.overlap_policy = overlap};
   pb_SchedulePatch patch = {.trigger_immediately = &t};
   pb_PatchScheduleRequest r = {.patch = &patch};
-  engine_schedule_patch(f->run, begin(f), &r);
+  assert_null(engine_schedule_patch(f->run, begin(f), &r));
   end(f);
 }
 
@@ -224,9 +224,40 @@ TEST(a_deletion_waits_for_no_answer) {
   setup(&f);
   trigger(&f, 0);
   assert_int_equal(f.st.n_messages, 1);
-  engine_schedule_delete(f.run, begin(&f));
+  engine_message m = read(&f, f.st.messages[0]);
+  assert_null(engine_schedule_delete(f.run, begin(&f)));
+  assert_true(f.st.closed);
+  assert_false(engine_schedule_is_busy(f.run));
+  end(&f);
+  assert_int_equal(engine_schedule_delete(f.run, begin(&f))->code, ERR_NOT_FOUND);
+  answer(&f, m.id, m.kind, ANSWER_DONE);
+  completes(&f, &m);
+  assert_int_equal(info(&f)->action_count, 0);
+  teardown(&f);
+}
+
+static int64_t a_day(void *ctx, int64_t ns) {
+  (void)ctx;
+  return ns == own_ns ? 86400 * NS_PER_SEC : 0;
+}
+
+TEST(a_deleted_one_is_kept_as_long_as_a_closed_run) {
+  fixture f;
+  setup(&f);
+  f.w.host.retention_ns = a_day;
+  pb_UpdateScheduleRequest update = {0};
+  pb_PatchScheduleRequest patch = {0};
+  assert_null(engine_schedule_delete(f.run, begin(&f)));
+  end(&f);
+  assert_int_equal(engine_schedule_update(f.run, begin(&f), &update, NULL)->code, ERR_NOT_FOUND);
+  assert_int_equal(engine_schedule_patch(f.run, begin(&f), &patch)->code, ERR_NOT_FOUND);
+  f.w.now_ns += 86400 * NS_PER_SEC - 1;
+  engine_fire(f.run, begin(&f));
+  assert_false(f.st.deleted);
+  f.w.now_ns++;
+  assert_int_equal(engine_next_due_ns(f.run), f.w.now_ns);
+  engine_fire(f.run, begin(&f));
   assert_true(f.st.deleted);
-  assert_int_equal(f.st.n_rows, 1);
   assert_int_equal(f.st.rows[0].kind, ROW_RUN_DELETE);
   engine_rows_release(f.st.rows, f.st.n_rows);
   teardown(&f);
@@ -278,6 +309,7 @@ int main(void) {
       cmocka_unit_test(a_refused_start_leaves_nothing),
       cmocka_unit_test(what_runs_is_stopped_by_a_message),
       cmocka_unit_test(a_deletion_waits_for_no_answer),
+      cmocka_unit_test(a_deleted_one_is_kept_as_long_as_a_closed_run),
       cmocka_unit_test(damaged_rows_do_no_harm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

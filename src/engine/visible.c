@@ -3,9 +3,13 @@
 #include "engine/engine_int.h"
 #include "engine/schedule.h"
 
+int64_t run_namespace(const engine_run *run) {
+  return run->ns > 0 ? run->ns : schedule_ns(run->ns);
+}
+
 const pb_store_Namespace *step_namespace(const engine_run *run, const engine_step *st) {
   const engine_host *h = st->host;
-  int64_t ns = run->ns > 0 ? run->ns : schedule_ns(run->ns);
+  int64_t ns = run_namespace(run);
   const pb_store_Namespace *known = h->namespace ? h->namespace(h->ctx, ns) : NULL;
   if (known) return known;
   pb_store_Namespace *bare = pb_new(st->arena, store_Namespace);

@@ -193,10 +193,23 @@ void shard_count_runs(shard *s, shard_op *op, const filter *f) {
   if (l) ask_store(l);
 }
 
-/* --- schedules: all that is in their namespace --- */
+/* --- schedules: all in their namespace that were not deleted --- */
+
+static const store_pred *open_only(const store_pred *where, arena *a) {
+  store_pred *open = arena_new(a, store_pred), *both = arena_new(a, store_pred);
+  *open = (store_pred){.op = OP_IN, .field = {.column = COLUMN_STATUS}, .n_values = 1};
+  open->values = arena_array(a, store_value, 1);
+  open->values[0] = VALUE_OF_INT(PB_WORKFLOW_EXECUTION_STATUS_RUNNING);
+  if (!where) return open;
+  *both = (store_pred){.op = OP_AND, .args = arena_array(a, store_pred *, 2), .n_args = 2};
+  both->args[0] = open;
+  both->args[1] = (store_pred *)(uintptr_t)where;
+  return both;
+}
 
 static void among_schedules(listing *l) {
   if (!l) return;
+  l->query.where = open_only(l->query.where, l->op->arena);
   l->query.ns = schedule_ns(l->op->ns);
   l->query.divided = true;
   ask_store(l);

@@ -18,6 +18,12 @@ static void act_on(shard *s, shard_op *op, const void *request, span schedule_id
   find(c, schedule_id);
 }
 
+static bool is_closed(const shard_run *run) {
+  engine_view v;
+  engine_look(run->engine, &v);
+  return v.status != PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
+}
+
 /* --- create --- */
 
 static void create_found(shard *s, run_use *u, shard_run *run, const err *e);
@@ -39,12 +45,14 @@ static void created(shard *s, gate *g, const err *e) {
   run_unpin(s, run);
 }
 
-static void create(call *c) {
+/* `before`: the closed one of this id; 0: none. */
+static void create(call *c, int64_t before) {
   shard *s = c->s;
   shard_op *op = c->op;
   engine_schedule_args args = {.ns = schedule_ns(op->ns),
                                .ns_name = op->ns_name,
                                .ns_id = s->host.namespace_id(s, op->ns_name),
+                               .expected_run = before,
                                .request = c->request,
                                .start = c->extra};
   s->host.new_run(s, op->arena, &args.run, &args.run_id);
@@ -74,11 +82,13 @@ static void create_found(shard *s, run_use *u, shard_run *run, const err *e) {
   const pb_CreateScheduleRequest *r = c->request;
   (void)s;
   if (e && e->code == ERR_NOT_FOUND) {
-    create(c);
+    create(c, 0);
   } else if (e) {
     call_refuse(c, NULL, e);
   } else if (span_eq(engine_info(run->engine)->request_id, r->request_id)) {
     call_answer(c, run, c->response);
+  } else if (is_closed(run)) {
+    create(c, run->key);
   } else {
     call_refuse(c, run, already_registered(c->op->arena, r->schedule_id));
   }
@@ -101,8 +111,8 @@ void shard_create_schedule(shard *s, shard_op *op, const pb_CreateScheduleReques
 
 static void act_update(shard *s, call *c, shard_run *run) {
   (void)s;
-  engine_schedule_update(run->engine, call_step(c, run), c->request, c->extra);
-  call_finish(c, run, NULL, pb_new(c->op->arena, UpdateScheduleResponse));
+  err *e = engine_schedule_update(run->engine, call_step(c, run), c->request, c->extra);
+  call_finish(c, run, e, pb_new(c->op->arena, UpdateScheduleResponse));
 }
 
 void shard_update_schedule(shard *s, shard_op *op, const pb_UpdateScheduleRequest *r,
@@ -112,8 +122,8 @@ void shard_update_schedule(shard *s, shard_op *op, const pb_UpdateScheduleReques
 
 static void act_patch(shard *s, call *c, shard_run *run) {
   (void)s;
-  engine_schedule_patch(run->engine, call_step(c, run), c->request);
-  call_finish(c, run, NULL, pb_new(c->op->arena, PatchScheduleResponse));
+  err *e = engine_schedule_patch(run->engine, call_step(c, run), c->request);
+  call_finish(c, run, e, pb_new(c->op->arena, PatchScheduleResponse));
 }
 
 void shard_patch_schedule(shard *s, shard_op *op, const pb_PatchScheduleRequest *r) {
@@ -122,8 +132,8 @@ void shard_patch_schedule(shard *s, shard_op *op, const pb_PatchScheduleRequest 
 
 static void act_delete(shard *s, call *c, shard_run *run) {
   (void)s;
-  engine_schedule_delete(run->engine, call_step(c, run));
-  call_finish(c, run, NULL, pb_new(c->op->arena, DeleteScheduleResponse));
+  err *e = engine_schedule_delete(run->engine, call_step(c, run));
+  call_finish(c, run, e, pb_new(c->op->arena, DeleteScheduleResponse));
 }
 
 void shard_delete_schedule(shard *s, shard_op *op, const pb_DeleteScheduleRequest *r) {
@@ -142,6 +152,10 @@ typedef struct describe {
 } describe;
 
 static void describe_now(shard *s, call *c, shard_run *run) {
+  if (is_closed(run)) {
+    call_refuse(c, run, not_found_error(c->op->arena, "schedule not found"));
+    return;
+  }
   call_answer(c, run, engine_schedule_describe(run->engine, &s->zones, c->op->arena));
 }
 

@@ -457,19 +457,37 @@ static void register_default(world *w) {
   expect_code(w, a, ERR_OK);
 }
 
-static void create_schedule(world *w, const char *id) {
+static void create_schedule_as(world *w, const char *id, const char *request_id) {
   pb_NewWorkflowExecutionInfo what = {.workflow_id = SPAN("started")};
   pb_ScheduleAction action = {.which_action = PB_ScheduleAction_start_workflow_FIELD,
                               .start_workflow = &what};
   pb_ScheduleSpec spec = {0};
-  pb_Schedule schedule = {.spec = &spec, .action = &action};
-  pb_CreateScheduleRequest r = {
-      .namespace = SPAN("default"), .schedule_id = span_cstr(id), .schedule = &schedule};
+  pb_SchedulePolicies policies = {0};
+  pb_ScheduleState at_first = {0};
+  pb_Schedule schedule = {
+      .spec = &spec, .action = &action, .policies = &policies, .state = &at_first};
+  pb_CreateScheduleRequest r = {.namespace = SPAN("default"),
+                                .schedule_id = span_cstr(id),
+                                .request_id = span_cstr(request_id),
+                                .schedule = &schedule};
+  pb_WorkflowType type = {.name = SPAN("Scripted")};
+  pb_TaskQueue queue = {.name = SPAN("q")};
   pb_StartWorkflowExecutionRequest start = {.namespace = SPAN("default"),
-                                            .workflow_id = what.workflow_id};
+                                            .workflow_id = what.workflow_id,
+                                            .workflow_type = &type,
+                                            .task_queue = &queue};
   ask *a = ask_new(w, &pb_CreateScheduleResponse_desc);
   shard_create_schedule(w->shard, &a->call->op, &r, &start);
   expect_code(w, a, ERR_OK);
+}
+
+static void create_schedule(world *w, const char *id) { create_schedule_as(w, id, "create"); }
+
+static void delete_schedule(world *w, const char *id, err_code expected) {
+  pb_DeleteScheduleRequest r = {.namespace = SPAN("default"), .schedule_id = span_cstr(id)};
+  ask *a = ask_new(w, &pb_DeleteScheduleResponse_desc);
+  shard_delete_schedule(w->shard, &a->call->op, &r);
+  expect_code(w, a, expected);
 }
 
 static ask *describe_schedule(world *w, const char *id) {
@@ -477,6 +495,21 @@ static ask *describe_schedule(world *w, const char *id) {
   ask *a = ask_new(w, &pb_DescribeScheduleResponse_desc);
   shard_describe_schedule(w->shard, &a->call->op, &r);
   return a;
+}
+
+static void test_a_deleted_schedule_is_replaced(void **state) {
+  world *w = *state;
+  create_schedule(w, "s");
+  delete_schedule(w, "s", ERR_OK);
+  create_schedule(w, "s"); /* the same request: nothing new */
+  expect_code(w, describe_schedule(w, "s"), ERR_NOT_FOUND);
+  world_restart(w);
+  delete_schedule(w, "s", ERR_NOT_FOUND);
+  create_schedule_as(w, "s", "another");
+  expect_code(w, describe_schedule(w, "s"), ERR_OK);
+  world_restart(w);
+  expect_code(w, describe_schedule(w, "s"), ERR_OK);
+  delete_schedule(w, "s", ERR_OK);
 }
 
 static void test_a_deleted_namespace_takes_everything_with_it(void **state) {
@@ -547,6 +580,7 @@ int main(void) {
       WORLD_TEST(test_changes_of_a_namespace_are_kept),
       WORLD_TEST(test_a_change_is_seen_when_it_is_durable),
       WORLD_TEST(test_a_change_that_cannot_be_written_is_forgotten),
+      WORLD_TEST(test_a_deleted_schedule_is_replaced),
       WORLD_TEST(test_a_registration_that_cannot_be_written_is_forgotten),
       WORLD_TEST(test_a_renamed_namespace_frees_its_name),
       WORLD_TEST(test_a_deleted_namespace_takes_everything_with_it),

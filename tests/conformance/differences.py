@@ -59,10 +59,6 @@ UNCUT = (
     " here a failure is kept and shown whole"
 )
 
-NOTHING_LEFT = (
-    "a schedule that was deleted leaves nothing; in the original the workflow behind it is closed,"
-    " and what is said of it differs from call to call"
-)
 BAD_BYTES = "the field that cannot be read is named; the original repeats its library's words"
 NO_SYSTEM = "no workflows of the server's own run here, so there is no namespace for them"
 KNOWN_TAKER = (
@@ -264,15 +260,6 @@ DIFFERENCES = [
         FINAL_FAILURE,
         UNCUT,
     ),
-    *[
-        Difference(
-            "schedule_deleted",
-            (label, "error", "message"),
-            Text(r"workflow not found for ID: temporal-sys-scheduler:\$wid"),
-            NOTHING_LEFT,
-        )
-        for label in ("delete again", "describe", "patch", "update")
-    ],
     *[
         Difference(
             "server_unknown_methods",

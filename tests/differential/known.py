@@ -35,16 +35,7 @@ LOST_REAPPLIED = (
     "of an update that a reset brought along and no worker answered the original only says that"
     " something went wrong"
 )
-ONCE_SCHEDULED = (
-    "the original remembers the workflow of a schedule that was deleted; here nothing is left"
-)
 RULES = [
-    Rule(
-        "error.message",
-        "schedule not found|workflow execution already completed",
-        "workflow not found for ID: temporal-sys-scheduler:.*",
-        ONCE_SCHEDULED,
-    ),
     *[
         Rule(f"{event}_event_attributes.identity", r"\d+@.*@", ".*", BATCH_WORKER)
         for event in ("terminated", "cancel_requested", "signaled")

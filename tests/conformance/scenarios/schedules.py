@@ -177,13 +177,21 @@ def schedule_created_again(t):
 
 @scenario()
 def schedule_deleted(t):
-    """A schedule that is gone, and another one of its id."""
-    create(t)
+    """A schedule that is gone is kept like a closed workflow; another one may take its id."""
+    create(t, schedule=schedule(t, spec={"cron_string": ["0 */6 * * *"]}, state={"paused": True}))
+    until(t, lambda d: d.info.future_action_times, "describe before")
     delete(t)
     delete(t, "delete again")
     describe(t)
     patch(t, pause="x")
     update(t)
+    time.sleep(2)
+    t.does("matching times", "ListScheduleMatchingTimes", schedule_id=t.wid, start_time=at(0),
+           end_time=at(86400))
+    for method in ("ListSchedules", "CountSchedules"):
+        t.does(method, method, query=f"ScheduleId = '{t.wid}'")
+    create(t, "create under the same request id")
+    describe(t, "describe what was not created")
     create(t, "create again", request_id="another")
     describe(t, "describe the new one")
     delete(t, "delete the new one")
