@@ -161,3 +161,37 @@ def delete_errors(t):
     delete(t, "no workflow id", wid="")
     t.does("nothing", "DeleteWorkflowExecution")
     t.does("unknown namespace", "DeleteWorkflowExecution", namespace="nowhere")
+
+
+@scenario()
+def delete_base_of_reset(t):
+    """A child reports to the run that started it: once that is deleted, the run that a reset made
+    of it hears nothing."""
+    start_child = command(
+        "start_child_workflow_execution",
+        workflow_id=f"{t.wid}-child",
+        workflow_type={"name": "Child"},
+        task_queue={"name": f"{t.queue}-child"},
+        parent_close_policy=2,
+    )
+    t.start()
+    base = t.run
+    t.step(start_child)
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    t.step()
+    new = t.does(
+        "reset",
+        "ResetWorkflowExecution",
+        workflow_execution=t.execution(),
+        workflow_task_finish_event_id=8,
+        reason="a reason",
+        request_id="reset-request",
+    ).run_id
+    t.step()
+    delete(t, "delete the base", base)
+    wait_gone(t, base)
+    child = t.poll_call(queue=f"{t.queue}-child")
+    t.complete(child, done("of the child"), label="child completed")
+    time.sleep(2)
+    t.history(new, "history of the new run")
+    t.terminate()

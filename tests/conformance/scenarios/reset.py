@@ -548,6 +548,25 @@ def reset_child_ended_unheard(t):
 
 
 @scenario()
+def reset_child_ended_unheard_twice(t):
+    """Nor does a second reset, of the run that the first one made, bring the child's end back."""
+    t.start()
+    t.step(_child(t, parent_close_policy=2))
+    child = t.poll_call(queue=t.queue + "-child")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    t.step(done())
+    t.complete(child, done("of the child"), label="child completed")
+    reset(t, 8)
+    t.step()
+    new = reset(t, 11, request_id="second-reset")
+    t.step()
+    time.sleep(1)
+    t.history(new, "history of the new run")
+    t.describe("describe the new run", new)
+    t.terminate()
+
+
+@scenario()
 def reset_signal_requests(t):
     """What a request id is attached to: a signal that is applied again, not one that is shared."""
     fields = t.start_fields()
