@@ -11,12 +11,6 @@ typedef struct listing {
   void (*answer)(struct listing *l);
 } listing;
 
-/* Page tokens outlive the process; so does this. */
-static uint64_t hash_of(span query) {
-  static const hash_key key = {0x70657264, 0x7572652e};
-  return hash_bytes(key, query);
-}
-
 bool shard_run_key(span run_id, int64_t *ret_key) { return run_id_parse(run_id, ret_key); }
 
 /* --- pages --- */
@@ -161,7 +155,7 @@ static listing *list_new(shard *s, shard_op *op, const shard_list *request,
   const filter *f = request->filter;
   listing *l = listing_new(s, op, f, answer);
   if (!l) return NULL;
-  l->query_hash = hash_of(request->query);
+  l->query_hash = hash_stored(request->query); /* a page token outlives the process */
   l->query.kind = QUERY_PAGE;
   l->query.limit = MIN(request->limit, (size_t)SHARD_LIST_PAGE);
   l->query.ordered = f->ordered;

@@ -131,7 +131,7 @@ err *ask_list(ask *k, span query, int32_t page_size, span page_token, api_map ma
 /* How many entries a page has when this many are asked for. */
 size_t ask_page(int32_t asked);
 /* What a group of a count has in common, as clients are shown it. */
-pb_Payload *ask_group_value(arena *a, const attribute *by, const store_value *v);
+pb_list_Payload ask_group_values(arena *a, const attribute *by, const store_value *v);
 /* search_attributes.c */
 err *api_get_search_attributes(ask *k);
 err *api_add_search_attributes(ask *k);

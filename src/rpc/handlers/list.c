@@ -59,14 +59,16 @@ static const char *const status_names[] = {"Unspecified",    "Running",  "Comple
                                            "ContinuedAsNew", "TimedOut", "Paused"};
 
 /* A status by its name; that there is no division as an empty one. */
-pb_Payload *ask_group_value(arena *a, const attribute *by, const store_value *v) {
+pb_list_Payload ask_group_values(arena *a, const attribute *by, const store_value *v) {
+  pb_list_Payload values = {.v = arena_array(a, pb_Payload *, 1), .n = 1};
   store_value shown = *v;
   if (by->field.column == COLUMN_STATUS && v->i >= 0 && v->i < (int64_t)ARRAY_LEN(status_names)) {
     shown = VALUE_OF_TEXT(span_cstr(status_names[v->i]));
   } else if (by->field.column == COLUMN_DIVISION && v->kind == VALUE_NULL) {
     shown = VALUE_OF_TEXT(SPAN(""));
   }
-  return attribute_payload(by->type, &shown, a);
+  values.v[0] = attribute_payload(by->type, &shown, a);
+  return values;
 }
 
 static const void *count_response(arena *a, const void *response, const void *arg) {
@@ -78,9 +80,7 @@ static const void *count_response(arena *a, const void *response, const void *ar
   for (size_t i = 0; i < c->n_groups; i++) {
     pb_CountWorkflowExecutionsResponse_AggregationGroup *g =
         pb_new(a, CountWorkflowExecutionsResponse_AggregationGroup);
-    g->group_values.v = arena_array(a, pb_Payload *, 1);
-    g->group_values.v[0] = ask_group_value(a, &f->group, &c->groups[i].value);
-    g->group_values.n = 1;
+    g->group_values = ask_group_values(a, &f->group, &c->groups[i].value);
     g->count = c->groups[i].count;
     r->groups.v[r->groups.n++] = g;
   }

@@ -93,9 +93,7 @@ static const void *count_response(arena *a, const void *response, const void *ar
   for (size_t i = 0; i < c->n_groups; i++) {
     pb_CountSchedulesResponse_AggregationGroup *g =
         pb_new(a, CountSchedulesResponse_AggregationGroup);
-    g->group_values.v = arena_array(a, pb_Payload *, 1);
-    g->group_values.v[0] = ask_group_value(a, &f->group, &c->groups[i].value);
-    g->group_values.n = 1;
+    g->group_values = ask_group_values(a, &f->group, &c->groups[i].value);
     g->count = c->groups[i].count;
     r->groups.v[r->groups.n++] = g;
   }
