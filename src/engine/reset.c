@@ -169,6 +169,7 @@ static void apply_buffered(engine_run *run, const engine_reset_args *args) {
   if (!from) return;
   LIST_FOR_EACH (n, &from->buffered) {
     const pb_store_BufferedItem *b = item_msg(CONTAINER_OF(n, engine_item, buffered));
+    if (from == args->base) child_hear_again(run, b->event);
     apply_again(run, args, b->event);
   }
 }

@@ -567,6 +567,24 @@ def reset_child_ended_unheard_twice(t):
 
 
 @scenario()
+def reset_child_ended_in_buffer(t):
+    """A child that ended while a task was at its worker: the new run has its end all the same."""
+    t.start()
+    t.step(_child(t))
+    child = t.poll_call(queue=t.queue + "-child")
+    t.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    t.step()
+    t.signal("brings a task")
+    t.poll_call()
+    t.complete(child, done("of the child"), label="child completed")
+    time.sleep(1)
+    new = reset(t, 8)
+    t.step()
+    both(t, t.run, new)
+    t.terminate()
+
+
+@scenario()
 def reset_signal_requests(t):
     """What a request id is attached to: a signal that is applied again, not one that is shared."""
     fields = t.start_fields()
