@@ -54,9 +54,12 @@ static void new_run(engine_run *run, follow_args *f) {
   const engine_host *h = run->tx.st->host;
   h->new_run(h->ctx, run->tx.arena, &f->run, &f->run_id);
   run->state.new_run_id = f->run_id;
-  /* A delay does not count as life, unless it was cut short. */
-  int64_t now = run->tx.now_ns, planned = run->info->execution_time;
-  int64_t lifetime = now - (planned <= now ? planned : run->info->start_time);
+  /* A delay does not count as life, unless it was cut short; what a reset took over does. */
+  const pb_store_RunInfo *i = run->info;
+  int64_t now = run->tx.now_ns, planned = i->execution_time;
+  int64_t lifetime = now - (i->began_time    ? i->began_time
+                            : planned <= now ? planned
+                                             : i->start_time);
   if (lifetime + f->backoff_ns < least_run_ns) f->backoff_ns = least_run_ns - lifetime;
 }
 

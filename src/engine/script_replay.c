@@ -92,6 +92,7 @@ static bool same_info(const engine_run *rows, const engine_run *replayed, arena 
   pb_store_RunInfo x = *rows->info, y = *replayed->info;
   if (rows->state.last_reset_time) { /* its clocks began anew */
     x.start_time = y.start_time = 0;
+    x.began_time = y.began_time = 0;
     x.execution_deadline = y.execution_deadline = 0;
   }
   if (waits_untold(rows) || rows->state.last_reset_time) {

@@ -56,13 +56,14 @@ static void first_task(engine_run *run, int64_t backoff_ns) {
 }
 
 void run_begin(engine_run *run, span ns_name, const first_event *f, span workflow_id, span run_id) {
-  int64_t now = run->tx.now_ns;
+  int64_t now = run->tx.now_ns, began = pb_time_ns(f->event->event_time);
   pb_store_RunInfo info = {
       .workflow_id = workflow_id,
       .run_id = run_id,
       .request_id = f->request_id,
       .start_time = now,
       .execution_time = now + f->backoff_ns,
+      .began_time = began < now ? began : 0,
       .execution_deadline = f->execution_deadline_ns,
       .started = kept_attributes(run->tx.arena, f->attrs),
       .first_run_start_time = f->first_start_ns ? f->first_start_ns : now,
@@ -76,7 +77,7 @@ void run_begin(engine_run *run, span ns_name, const first_event *f, span workflo
   run_keep_info(run, run->tx.arena, &info);
   run->state.status = PB_WORKFLOW_EXECUTION_STATUS_RUNNING;
   run->state.memo = f->attrs->memo;
-  callbacks_add(run, &f->attrs->completion_callbacks, pb_time_ns(f->event->event_time));
+  callbacks_add(run, &f->attrs->completion_callbacks, began);
 }
 
 /* Info, state and event 1 of a run that has just been made. */

@@ -51,6 +51,18 @@ def reset_open_run(t):
 
 
 @scenario()
+def reset_run_is_as_old_as_its_first_event(t):
+    """Continued at once, it leaves its successor no second to wait: its first event is old."""
+    t.idle()
+    time.sleep(1.2)
+    new = reset(t, 4)
+    t.step(command("continue_as_new_workflow_execution"))
+    ended = t.events(new)[-1].workflow_execution_continued_as_new_event_attributes
+    t.step(done())
+    t.history(ended.new_execution_run_id, "history of the successor")
+
+
+@scenario()
 def reset_closed_run(t):
     """A closed run stays as it is."""
     t.start()
