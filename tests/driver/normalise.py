@@ -113,7 +113,10 @@ class Normaliser:
 
     def _size(self, value, place):
         if not SIZE_OF.search(value):
-            value = base64.b64decode(value).decode()
+            try:
+                value = base64.b64decode(value, validate=True).decode()
+            except ValueError:
+                return value
         return SIZE_OF.sub("size of <number> bytes", value)
 
     def _spaces(self, value, place):

@@ -26,8 +26,11 @@ def check(what, good, output=""):
 
 
 def python(program, *args):
-    return subprocess.run([sys.executable, os.path.join(HERE, program), *map(str, args)],
+    done = subprocess.run([sys.executable, os.path.join(HERE, program), *map(str, args)],
                           capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        done.stderr += f"({program} ended with {done.returncode})\n"
+    return done
 
 
 def free_port():
