@@ -94,7 +94,6 @@ SERVE(activity_pause) SERVE(activity_unpause) SERVE(activity_update_options) SER
 
 const char *net_method_name(sim_method m) { return methods[m].name; }
 const pb_desc *net_request_desc(sim_method m) { return methods[m].request; }
-const pb_desc *net_response_desc(sim_method m) { return methods[m].response; }
 
 void *net_response(const sim_call *c, arena *a) {
   void *msg = NULL;

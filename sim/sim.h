@@ -249,7 +249,6 @@ void net_cut(sim *s);
 /* R3: nobody waits at the server for ever. */
 void net_check_waits(sim *s);
 const pb_desc *net_request_desc(sim_method m);
-const pb_desc *net_response_desc(sim_method m);
 static inline bool net_ok(const sim_call *c) { return !c->lost && c->code == ERR_OK; }
 /* The answer, decoded; it lives as long as the call and the arena. */
 void *net_response(const sim_call *c, arena *a);

@@ -1,10 +1,9 @@
 /* callback.c - completion callbacks: whom the end of a run's chain is told.
  *
  *   STANDBY --the run ends--> tried once --> FAILED
- *      '------the chain goes on (continue-as-new, retry) or the run is reset: its successor has
- * them
+ *      '--the chain goes on (continue-as-new, retry) or the run is reset--> its successor has them
  *
- * Each is an item. Only the server's own address may be given (rpc/handlers/check_callbacks.c), and
+ * Each is an item. Only the server's own address may be given (rpc/handlers/check_callback.c), and
  * what it accepts is a token of a Nexus operation that waits for this run. There are no Nexus
  * operations here yet, so no token is valid, and the one attempt fails as the original's does that
  * meets such a token.

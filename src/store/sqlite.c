@@ -71,12 +71,14 @@ static uint64_t wal_bytes(const sqlite_store *s) {
          (uint64_t)s->writer.wal_pages * (FRAME_HEADER_BYTES + SQLITE_STORE_PAGE_BYTES);
 }
 
-static void publish_counts(sqlite_store *s, int64_t commit_ns) {
+/* How far the writer is, for the other threads. */
+static void publish_progress(sqlite_store *s, int64_t commit_ns) {
   sqlite3_int64 file_bytes = 0;
   sqlite3_file *f = NULL;
   (void)sqlite3_file_control(s->writer.db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
   if (f && f->pMethods) (void)f->pMethods->xFileSize(f, &file_bytes);
   (void)pthread_mutex_lock(&s->mu);
+  s->last_commit = s->writer.last_commit;
   s->counts.commits = s->writer.commits;
   s->counts.steps = s->writer.steps;
   s->counts.rows = s->writer.rows;
@@ -89,10 +91,7 @@ static void publish_counts(sqlite_store *s, int64_t commit_ns) {
 
 static void write_batch(sqlite_store *s, store_batch *b, int64_t since_ns) {
   sqlite_writer_commit(&s->writer, b, since_ns);
-  (void)pthread_mutex_lock(&s->mu);
-  s->last_commit = s->writer.last_commit;
-  (void)pthread_mutex_unlock(&s->mu);
-  publish_counts(s, monotonic_ns() - since_ns);
+  publish_progress(s, monotonic_ns() - since_ns);
   s->base.env->post(s->base.env, &b->task);
 }
 
@@ -134,7 +133,7 @@ static void empty_wal(sqlite_store *s) {
 static void checkpoint(sqlite_store *s) {
   sqlite_writer_checkpoint(&s->writer);
   if (wal_bytes(s) > s->wal_cap_bytes) empty_wal(s);
-  publish_counts(s, 0);
+  publish_progress(s, 0);
 }
 
 static bool must_flush(const sqlite_store *s) { return s->wanted > s->in_tables; }
@@ -462,9 +461,9 @@ static err *start(sqlite_store *s, const store_sqlite_options *o, arena *a) {
   TRY(sqlite_file_connect(&s->file, o, s->base.env->now_ns(s->base.env), &s->writer, &s->reader,
                           &s->querier, a));
   s->base.last_run_key = s->writer.largest_run;
-  s->last_commit = s->in_tables = s->writer.in_tables;
+  s->in_tables = s->writer.in_tables;
   s->base.last_seq = s->writer.seq_reserved;
-  publish_counts(s, 0);
+  publish_progress(s, 0);
   if (s->inline_io) return NULL;
   int rc = pthread_create(&s->writer_thread, NULL, writer_main, s);
   ASSERT(rc == 0);

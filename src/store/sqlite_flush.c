@@ -97,8 +97,6 @@ static int end(sqlite_writer *w) {
   return sync_wal(w);
 }
 
-bool sqlite_writer_has_pending(const sqlite_writer *w) { return w->flushing || w->open->first; }
-
 bool sqlite_writer_touches(sqlite_writer *w, int64_t run) {
   (void)pthread_mutex_lock(&w->mu);
   bool yes = overlay_touches(w->open, run) || overlay_touches(w->flushing, run);
@@ -122,7 +120,7 @@ bool sqlite_writer_flush_some(sqlite_writer *w, size_t n_rows) {
 }
 
 bool sqlite_writer_begin_flush(sqlite_writer *w) {
-  if (w->flushing && !sqlite_writer_flush_some(w, SIZE_MAX)) return false;
+  if (!sqlite_writer_flush_some(w, SIZE_MAX)) return false;
   int rc = w->wal_synced ? SQLITE_OK : sync_wal(w);
   if (rc != SQLITE_OK) {
     flush_failed(w, rc);
@@ -138,7 +136,7 @@ bool sqlite_writer_begin_flush(sqlite_writer *w) {
 }
 
 bool sqlite_writer_flush_all(sqlite_writer *w) {
-  if (w->flushing && !sqlite_writer_flush_some(w, SIZE_MAX)) return false;
+  if (!sqlite_writer_flush_some(w, SIZE_MAX)) return false;
   if (!w->open->first) return true;
   return sqlite_writer_begin_flush(w) && sqlite_writer_flush_some(w, SIZE_MAX);
 }

@@ -157,8 +157,6 @@ void sqlite_writer_commit(sqlite_writer *w, store_batch *b, int64_t now_ns);
 MUST_USE err *sqlite_writer_recover(sqlite_writer *w, sqlite_vfs *v, bool sync, arena *a);
 /* After the last commit: everything to the tables, the log removed. */
 void sqlite_writer_finish(sqlite_writer *w);
-/* Whether there is something that is not in tables. */
-bool sqlite_writer_has_pending(const sqlite_writer *w);
 /* `open` is now `flushing`; what was is finished first. false: see w->failure. */
 bool sqlite_writer_begin_flush(sqlite_writer *w);
 /* Writes up to so many rows of `flushing`; true when nothing of it is left. After a failure

@@ -126,46 +126,36 @@ def batch_delete(t):
         t.does(f"describe {i}", "DescribeWorkflowExecution", execution={"workflow_id": wid})
 
 
-@scenario()
-def batch_reset_first(t):
-    """Resets to the first workflow task."""
+def _reset_two(t, **how):
     ids = start_some(t, 2)
-    operation = {"identity": "operator", "options": {"first_workflow_task": {}}}
-    batch(t, executions=executions(ids), reset_operation=operation)
+    batch(t, executions=executions(ids), reset_operation={"identity": "operator", **how})
     over(t)
     types(t, ids)
     end(t, ids)
+
+
+@scenario()
+def batch_reset_first(t):
+    """Resets to the first workflow task."""
+    _reset_two(t, options={"first_workflow_task": {}})
 
 
 @scenario()
 def batch_reset_last(t):
     """Resets to the last workflow task."""
-    ids = start_some(t, 2)
-    operation = {"identity": "operator", "options": {"last_workflow_task": {}}}
-    batch(t, executions=executions(ids), reset_operation=operation)
-    over(t)
-    types(t, ids)
-    end(t, ids)
+    _reset_two(t, options={"last_workflow_task": {}})
 
 
 @scenario()
 def batch_reset_legacy_type(t):
     """The older field for the kind of reset."""
-    ids = start_some(t, 2)
-    batch(t, executions=executions(ids), reset_operation={"identity": "operator", "reset_type": 1})
-    over(t)
-    types(t, ids)
-    end(t, ids)
+    _reset_two(t, reset_type=1)
 
 
 @scenario()
 def batch_reset_legacy_type_last(t):
     """The older field, for the last workflow task."""
-    ids = start_some(t, 2)
-    batch(t, executions=executions(ids), reset_operation={"identity": "operator", "reset_type": 2})
-    over(t)
-    types(t, ids)
-    end(t, ids)
+    _reset_two(t, reset_type=2)
 
 
 @scenario()
